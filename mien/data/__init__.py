@@ -1,0 +1,1 @@
+"""Labelled pictures: reading them, splitting them without leaks, changing them for training."""

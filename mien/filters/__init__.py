@@ -1,0 +1,1 @@
+"""What changes a picture once its people are known: cut-outs, new backgrounds, posters."""

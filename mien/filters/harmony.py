@@ -1,0 +1,134 @@
+"""The colours of a background that suit a person: related to what they wear by a harmony rule, and apart from their outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.filters.colour import difference, into_gamut, oklab_to_oklch, oklch_to_oklab
+from mien.filters.palette import Palette, dominant_colours
+
+Plane = NDArray[np.float32]
+
+HARMONY_RULES = {
+    "complementary": (180.0,),
+    "split": (150.0, 210.0),
+    "analogous": (35.0, -35.0),
+    "triad": (120.0, 240.0),
+    "monochrome": (0.0,),
+}
+"""Hue angles from a colour of the person to the background, in degrees."""
+
+_RULE_WORTH = {"complementary": 0.10, "split": 0.09, "analogous": 0.05, "triad": 0.03, "monochrome": 0.04}
+_GREY_CHROMA = 0.035
+_GREY_HUES = (35.0, 75.0, 195.0, 255.0, 300.0)
+_LEVELS = ((0.40, 0.085), (0.52, 0.11), (0.64, 0.12), (0.75, 0.105), (0.84, 0.075))
+_ENOUGH_CONTRAST = 0.32
+_WORK_SIDE = 256
+_JITTER = 0.10
+
+
+@dataclass(frozen=True, eq=False)
+class Scheme:
+    """The colours of one poster, each (3,) float32 OKLCH.
+
+    base: the background. glow: behind the head. deep: the lower corners. accent: a neighbouring hue that enters from one side.
+    page: the quiet paper around. border: the frame. shadow: what shadows are tinted with.
+    """
+
+    base: Plane
+    glow: Plane
+    deep: Plane
+    accent: Plane
+    page: Plane
+    border: Plane
+    shadow: Plane
+
+
+def choose_scheme(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Scheme:
+    """Colours for the person that ``matte`` shows; the same for the same seed, another seed may take another rule.
+
+    image: (H, W, 3) uint8. matte: (H, W) float32 in [0, 1]. Each rule of `HARMONY_RULES` is tried from the person's most
+    telling colours at several lightnesses; the background that keeps farthest from the outline, with a pleasing hue, wins.
+    """
+    random = np.random.default_rng(seed)
+    height, width = matte.shape
+    ratio = min(1.0, _WORK_SIDE / max(height, width))
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    matte = cv2.resize(matte, size, interpolation=cv2.INTER_AREA)
+    outline = dominant_colours(image, _outline(matte), 5, seed)
+    candidates, worth = _candidates(dominant_colours(image, matte, 6, seed))
+    score = worth + _contrast(candidates, outline) + _pleasing(candidates) + random.uniform(0, _JITTER, len(worth))
+    base = candidates[int(score.argmax())]
+    return _around(base, outline, 1.0 if random.random() < 0.5 else -1.0)
+
+
+def _outline(matte: Plane) -> Plane:
+    """How much each pixel is on the person's inner edge; the upper half, where the head is, counts double."""
+    solid = (matte > 0.5).astype(np.uint8)
+    reach = max(1, round(0.02 * max(matte.shape)))
+    padded = cv2.copyMakeBorder(solid, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    inner = cv2.erode(padded, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))[reach:-reach, reach:-reach]
+    filled = np.flatnonzero(solid.any(axis=1))
+    weight = (solid - np.minimum(inner, solid)).astype(np.float32)
+    if len(filled):
+        weight[: (filled[0] + filled[-1]) // 2] *= 2
+    return weight if weight.any() else matte
+
+
+def _candidates(person: Palette) -> tuple[Plane, Plane]:
+    """(N, 3) OKLCH backgrounds by every rule from the two most telling colours, and (N,) what the rule is worth."""
+    lch = oklab_to_oklch(person.colours)
+    telling = np.sqrt(person.shares) * lch[:, 1]
+    sources = [int(row) for row in np.argsort(-telling)[:2] if lch[row, 1] > _GREY_CHROMA]
+    hues = [
+        (lch[row, 2] + turn, _RULE_WORTH[rule] - 0.05 * rank)
+        for rank, row in enumerate(sources)
+        for rule, turns in HARMONY_RULES.items()
+        for turn in turns
+    ] or [(hue, 0.0) for hue in _GREY_HUES]
+    rows = [(level, chroma, hue % 360, worth) for hue, worth in hues for level, chroma in _LEVELS]
+    table = np.array(rows, np.float32)
+    return into_gamut(table[:, :3]), table[:, 3]
+
+
+def _contrast(candidates: Plane, outline: Plane | Palette) -> Plane:
+    """(N,) in [0, 1]: how far each background keeps from the outline, half on average and half in its worst tenth."""
+    if not isinstance(outline, Palette) or not len(outline):
+        return np.zeros(len(candidates), np.float32)
+    apart = difference(oklch_to_oklab(candidates)[:, None], outline.colours[None])
+    apart = np.minimum(apart / _ENOUGH_CONTRAST, 1)
+    common = outline.shares > 0.08
+    return np.asarray(0.5 * (apart @ outline.shares) + 0.5 * apart[:, common].min(axis=1, initial=1), np.float32)
+
+
+def _pleasing(candidates: Plane) -> Plane:
+    """(N,): what colours people like behind a portrait; dark yellows and greens look muddy, skin tones swallow a face."""
+    level, _, hue = candidates.T
+    muddy = np.exp(-(((hue - 108) / 26) ** 2)) * np.clip((0.86 - level) / 0.3, 0, 1)
+    fleshy = np.exp(-(((hue - 55) / 22) ** 2)) * np.exp(-(((level - 0.72) / 0.14) ** 2))
+    gaudy = np.exp(-(((hue - 330) / 24) ** 2)) * np.clip((0.8 - level) / 0.3, 0, 1)
+    return np.asarray(-0.45 * muddy - 0.30 * fleshy - 0.15 * gaudy, np.float32)
+
+
+def _around(base: Plane, outline: Palette, turn: float) -> Scheme:
+    level, chroma, hue = (float(value) for value in base)
+    lightness = float(outline.colours[:, 0] @ outline.shares) if len(outline) else 0.5
+    lift = 0.09 if lightness < level else -0.03
+
+    def colour(new_level: float, share: float, shift: float) -> Plane:
+        return into_gamut(np.array([np.clip(new_level, 0.05, 0.99), chroma * share, (hue + shift) % 360], np.float32))
+
+    return Scheme(
+        base=base,
+        glow=colour(level + lift, 0.85, -12 * turn),
+        deep=colour(level - 0.13, 1.0, 14 * turn),
+        accent=colour(level - 0.02, 1.1, 38 * turn),
+        page=into_gamut(np.array([0.955, 0.010, hue], np.float32)),
+        border=into_gamut(np.array([0.992, 0.004, hue], np.float32)),
+        shadow=into_gamut(np.array([0.22, 0.04, hue], np.float32)),
+    )

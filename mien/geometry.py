@@ -1,0 +1,65 @@
+"""Boxes, overlaps and plane transforms: pure functions on numpy arrays.
+
+A box is ``x1 y1 x2 y2`` in pixels, the far corner excluded, so that width is ``x2 - x1``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+def box_area(boxes: Array) -> Array:
+    """Area of each box. ``boxes`` is (..., 4) in pixels; boxes turned inside out have area 0."""
+    return np.maximum(boxes[..., 2] - boxes[..., 0], 0) * np.maximum(boxes[..., 3] - boxes[..., 1], 0)
+
+
+def intersection_area(boxes: Array, others: Array) -> Array:
+    """Shared area of every pair: (N, 4) and (M, 4) give (N, M), in square pixels."""
+    top_left = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    bottom_right = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return np.prod(np.maximum(bottom_right - top_left, 0), axis=2)
+
+
+def iou(boxes: Array, others: Array) -> Array:
+    """Intersection over union of every pair: (N, 4) and (M, 4) give (N, M) in [0, 1]."""
+    shared = intersection_area(boxes, others)
+    union = box_area(boxes)[:, None] + box_area(others)[None, :] - shared
+    return shared / np.maximum(union, 1e-9)
+
+
+def covered_share(boxes: Array, regions: Array) -> Array:
+    """Share of each box that lies inside each region: (N, 4) and (M, 4) give (N, M) in [0, 1]."""
+    return intersection_area(boxes, regions) / np.maximum(box_area(boxes)[:, None], 1e-9)
+
+
+def transform_points(matrix: Array, points: Array) -> Array:
+    """Move points by a 2x3 affine matrix. ``points`` is (..., 2) in pixels."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def transform_boxes(matrix: Array, boxes: Array) -> Array:
+    """Upright boxes around the moved ellipses that fill the given ones. ``boxes`` is (N, 4), ``matrix`` 2x3 affine.
+
+    A face fills an ellipse, not the corners of its box, so a turned box stays tight where the box of its corners would grow.
+    """
+    centres = transform_points(matrix, (boxes[:, :2] + boxes[:, 2:]) / 2)
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2
+    reach = np.sqrt(np.square(half) @ np.square(matrix[:, :2]).T)
+    return np.concatenate([centres - reach, centres + reach], axis=1)
+
+
+def similarity_matrix(scale: float, angle_deg: float, centre: tuple[float, float], to: tuple[float, float]) -> Array:
+    """The 2x3 matrix that turns by ``angle_deg`` (clockwise on screen), scales, and brings ``centre`` onto ``to``."""
+    angle = np.deg2rad(angle_deg)
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    shift_x = to[0] - (cos * centre[0] - sin * centre[1])
+    shift_y = to[1] - (sin * centre[0] + cos * centre[1])
+    return np.array([[cos, -sin, shift_x], [sin, cos, shift_y]], np.float32)
+
+
+def clip_boxes(boxes: Array, width: int, height: int) -> Array:
+    """Boxes cut to the picture. ``boxes`` is (N, 4) in pixels."""
+    return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))

@@ -1,0 +1,189 @@
+"""Training by a recipe: Lightning drives, the networks and losses are ours, checkpoints resume."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mien.data.sample import write_imagefolder
+from mien.errors import DataError
+from mien.learn.checkpoint import SafeCheckpointIO
+from mien.learn.dataset import Draws, FaceCanvases, MatteCanvases, collate_faces, collate_mattes
+from mien.learn.gather import Gathered, gather
+from mien.learn.losses import FaceLoss, MatteLoss
+from mien.learn.networks import FaceNetwork, MatteNetwork
+from mien.learn.recipe import Recipe, read_recipe
+
+log = logging.getLogger(__name__)
+
+NETWORKS: dict[str, type[nn.Module]] = {"faces": FaceNetwork, "matte": MatteNetwork}
+
+
+def build_network(recipe: Recipe) -> nn.Module:
+    """The untrained network of a recipe, its weights decided by the seed. Raises `DataError` for an unknown task or setting."""
+    if recipe.task not in NETWORKS:
+        raise DataError(f"task: expected one of {', '.join(NETWORKS)}, got {recipe.task!r}")
+    torch.manual_seed(recipe.seed)
+    try:
+        return NETWORKS[recipe.task](**{name: list(v) if isinstance(v, tuple) else v for name, v in recipe.network.items()})
+    except TypeError as error:
+        raise DataError(f"[network]: {str(error).split('() ')[-1]}") from None
+
+
+class Learner(L.LightningModule):
+    """A network, its slowly following average (which is what gets exported), its loss and its schedule."""
+
+    def __init__(self, recipe: Recipe, steps: int) -> None:
+        super().__init__()
+        self.recipe, self.steps = recipe, steps
+        self.network = build_network(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.loss: Any = FaceLoss() if recipe.task == "faces" else MatteLoss()
+
+    def training_step(self, batch: Any, number: int) -> Tensor:
+        image = batch[0].float().contiguous(memory_format=torch.channels_last)
+        answer = self.network(image)
+        if self.recipe.task == "faces":
+            losses = self.loss(answer, tuple(image.shape[2:]), batch[1])
+        else:
+            losses = self.loss(answer, batch[1].float() / 255, batch[2].float())
+        self.log_dict({f"loss/{name}": value.detach() for name, value in losses.items()}, on_step=False, on_epoch=True, batch_size=len(image))
+        total: Tensor = losses["total"]
+        if not torch.isfinite(total):
+            raise DataError(f"the loss became {float(total.detach())} at step {self.global_step}; lower learning_rate or check the labels")
+        return total
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        decay = min(self.recipe.schedule.average, (1 + self.global_step) / (20 + self.global_step))
+        with torch.no_grad():
+            for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(now, 1 - decay)
+                else:
+                    mean.copy_(now)
+
+    def configure_optimizers(self) -> Any:
+        schedule = self.recipe.schedule
+        plain = [p for p in self.network.parameters() if p.ndim < 2]
+        decayed = [p for p in self.network.parameters() if p.ndim >= 2]
+        optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=schedule.learning_rate
+        )
+        warm = max(1, int(schedule.warm_up * self.steps))
+
+        def rate(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, self.steps - warm)))) / 2
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class Evaluation(Callback):
+    """Every few epochs: export as it would be shipped, evaluate on the held-out part, log the figures."""
+
+    def __init__(self, recipe: Recipe, gathered: Gathered, out: Path) -> None:
+        self.recipe, self.gathered, self.out = recipe, gathered, out
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Learner) -> None:
+        every, epoch = self.recipe.schedule.evaluate_every, trainer.current_epoch + 1
+        if epoch % every and epoch != trainer.max_epochs:
+            return
+        from mien.learn.evaluate import evaluate
+        from mien.learn.export import export_network
+
+        path = export_network(module.average, self.recipe, self.out / "latest.onnx")
+        report = evaluate(path, self.out / "validation")
+        figures = {f"validation/{row['metric']}": row["value"] for row in report.rows if not row.get("slice")}
+        for logger in trainer.loggers:
+            logger.log_metrics({name: value for name, value in figures.items() if value is not None}, step=trainer.global_step)
+        log.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None))
+
+
+class Pace(Callback):
+    """One log line an epoch: losses, speed, time left."""
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: Learner) -> None:
+        self.began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Learner) -> None:
+        took = time.monotonic() - self.began
+        left = took * ((trainer.max_epochs or 0) - trainer.current_epoch - 1)
+        losses = {k.split("/")[1]: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("loss/")}
+        text = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        log.info("epoch %d/%s in %.0f s, about %.0f min left: %s", trainer.current_epoch + 1, trainer.max_epochs, took, left / 60, text)
+
+
+def train(
+    recipe_path: Path,
+    *,
+    out: Path | None = None,
+    root: Path | None = None,
+    resume: bool = True,
+    threads: int = 1,
+    workers: int = 1,
+    max_epochs: int | None = None,
+) -> Path:
+    """Train what the recipe says and return the path of the finished ``.onnx``.
+
+    out: folder for checkpoints, curves, held-out pictures and the model; ``runs/NAME`` unless given.
+    resume: go on from the last checkpoint in ``out`` where there is one; at most one epoch is lost by a crash.
+    max_epochs: stop after this many epochs, as if interrupted there (the schedule stays the recipe's).
+    Raises `DataError` for a wrong recipe or data.
+    """
+    from mien.learn.export import finish
+
+    recipe = read_recipe(Path(recipe_path), root)
+    out = out or Path("runs") / recipe.name
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    gathered = gather(recipe, out.parent / "cache")
+    write_imagefolder(gathered.validation, out / "validation")
+    schedule = recipe.schedule
+    draws = Draws(gathered.weights, schedule.pictures_per_epoch, schedule.batch, schedule.sizes, recipe.seed)
+    loader: DataLoader[Any] = DataLoader(
+        _canvases(recipe, gathered), batch_sampler=draws, collate_fn=_collate(recipe), num_workers=workers, prefetch_factor=4 if workers else None
+    )
+    learner = Learner(recipe, schedule.epochs * len(draws))
+    last = out / "checkpoints" / "last.ckpt"
+    trainer = L.Trainer(
+        max_epochs=min(schedule.epochs, max_epochs or schedule.epochs),
+        accelerator="cpu",
+        logger=[CSVLogger(out, name=None, version="log"), TensorBoardLogger(out, name=None, version="tensorboard")],
+        callbacks=[
+            ModelCheckpoint(last.parent, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False),
+            Pace(),
+            Evaluation(recipe, gathered, out),
+        ],
+        plugins=[SafeCheckpointIO()],
+        gradient_clip_val=10.0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        log_every_n_steps=50,
+    )
+    began = time.monotonic()
+    trainer.fit(learner, loader, ckpt_path=str(last) if resume and last.exists() else None)
+    return finish(learner, recipe, gathered, out, hours=(time.monotonic() - began) / 3600)
+
+
+def _canvases(recipe: Recipe, gathered: Gathered) -> Any:
+    if recipe.task == "faces":
+        return FaceCanvases(gathered.train, gathered.cache, recipe.seed)
+    return MatteCanvases(gathered.train, gathered.cache, recipe.seed, [source.is_composited for source in gathered.origin])
+
+
+def _collate(recipe: Recipe) -> Any:
+    return collate_faces if recipe.task == "faces" else collate_mattes

@@ -1,0 +1,89 @@
+"""The one way files go out: whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.errors import InputError
+from mien.types import Frame
+
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A binary file that takes its place at ``path`` only when the block ends well.
+
+    It is written beside its place under a hidden name, flushed to the disk and renamed, so a full disk, a crash or an error
+    leaves what was there before. Missing folders are made. Raises `InputError` when the file cannot be written.
+    """
+    path = Path(path)
+    # A name that is nobody else's: two writers of one file do not meet, the last rename wins.
+    hidden = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(hidden, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(hidden, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
+    finally:
+        with contextlib.suppress(OSError):
+            hidden.unlink()
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring the rename itself to the disk, where folders can be flushed (not on Windows)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write(picture: Frame | NDArray[np.uint8], path: str | Path, *, quality: int = 92) -> Path:
+    """Write one picture as PNG, JPEG or WebP, as the file name's ending says, and give its path back.
+
+    picture: a frame, or an array (H, W, 3) RGB or (H, W, 4) RGBA, uint8. A frame with ``alpha`` is written with it.
+    quality: 1 to 100, of JPEG and WebP (WebP at 100 is lossless).
+
+    Raises `InputError` for another ending, for transparency in a JPEG, and when the file cannot be written.
+    """
+    path = Path(path)
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(_FORMATS)}, got {path.suffix or 'no ending'!r}")
+    array = _pixels(picture)
+    if kind == "JPEG" and array.shape[2] == 4:
+        raise InputError(f"{path}: a JPEG holds no transparency; write .png or .webp")
+    if kind != "PNG" and max(array.shape[:2]) > (limit := 16383 if kind == "WEBP" else 65535):
+        raise InputError(f"{path}: {kind} holds at most {limit} pixels a side, got {max(array.shape[:2])}; write .png")
+    options: dict[str, dict[str, Any]] = {
+        "PNG": {"compress_level": 2},
+        "JPEG": {"quality": quality, "subsampling": "4:4:4"},
+        "WEBP": {"quality": quality, "lossless": quality == 100},
+    }
+    with whole_file(path) as file:
+        Image.fromarray(array).save(file, kind, **options[kind])
+    return path
+
+
+def _pixels(picture: Frame | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if isinstance(picture, Frame):
+        return picture.image if picture.alpha is None else np.dstack([picture.image, picture.alpha])
+    if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8 or 0 in picture.shape:
+        raise InputError(f"picture: expected (H, W, 3) or (H, W, 4) uint8, got {picture.shape} {picture.dtype}")
+    return picture
