@@ -10,14 +10,14 @@ standard deviation for an attribute with a ``unit``. A row of NaN stands for a f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError
+from mien.errors import InputError, ModelError
 
 Column = NDArray[np.float32]
 
@@ -92,6 +92,28 @@ def find(name: str, given: Mapping[str, Attribute] | None = None) -> Attribute:
         if name in table:
             return table[name]
     raise InputError(f"attribute {name!r}: expected one of {', '.join({**(given or {}), **ATTRIBUTES})}")
+
+
+def from_card(entries: Iterable[Mapping[str, Any]]) -> dict[str, Attribute]:
+    """The attributes that a model's card describes, by name; what it leaves out of a known one comes from the table.
+
+    An entry has ``name`` and ``answers`` or ``unit``, and any other field of `Attribute`; unknown keys are passed over.
+    Raises `ModelError` for an entry that makes no attribute.
+    """
+    found = {}
+    for entry in entries:
+        name = str(entry.get("name", ""))
+        known = ATTRIBUTES.get(name)
+        values = {item.name: entry[item.name] for item in fields(Attribute) if item.name in entry}
+        try:
+            values["answers"] = tuple(str(answer) for answer in values.get("answers", ()))
+            if known is not None and (values["answers"], values.get("unit", "")) == (known.answers, known.unit):
+                found[name] = replace(known, **values)
+            else:
+                found[name] = Attribute(**{"question": name.replace("_", " "), **values})
+        except (TypeError, AttributeError, InputError) as error:
+            raise ModelError(f"card: expected an attribute with name and answers or unit, got {entry} ({error})") from None
+    return found
 
 
 def check_column(attribute: Attribute, column: Column) -> Column:

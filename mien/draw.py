@@ -33,6 +33,7 @@ _INK: Colour = (16, 18, 24)
 _PAPER: Colour = (255, 255, 255)
 _SUBPIXEL_BITS = 4
 _SMOOTHING = 4
+_RIMMED_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,22 @@ def _label_lines(faces: Faces, row: int, known: Mapping[str, Attribute]) -> list
 
 def _fixed_point(values: NDArray[np.floating]) -> NDArray[np.int32]:
     """Pixel coordinates (a pixel's centre at half) in OpenCV's fixed point (a pixel's centre at whole numbers)."""
-    return np.round((np.clip(values, -1e6, 1e6) - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    fixed: NDArray[np.int32] = np.round((np.clip(values, -1e6, 1e6) - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    return fixed
 
 
 def _draw_box(canvas: Picture, box: NDArray[np.float32], tint: Colour, sizes: _Sizes) -> None:
-    """A rounded rectangle with a dark rim, so that it shows on any background."""
+    """A rounded rectangle with a dark rim, so that it shows on any background; a small face gets a thin line without rim."""
     if not np.isfinite(box).all():
         return
     height, width = canvas.shape[:2]
-    half = sizes.line / 2
-    x1, y1 = np.maximum(box[:2], half)
-    x2, y2 = np.minimum(box[2:], (width - half, height - half))
-    radius = min(0.12 * min(x2 - x1, y2 - y1), 6 * sizes.line)
+    side = float(min(box[2] - box[0], box[3] - box[1]))
+    line = min(sizes.line, max(1, round(side / 24)))
+    half = line // 2
+    # Straight edges lie on whole pixels, where they are crisp, with their outer side inside the picture.
+    x1, y1 = np.maximum(np.floor(box[:2]), half) + 0.5
+    x2, y2 = np.minimum(np.floor(box[2:]), (width - 1 - half, height - 1 - half)) + 0.5
+    radius = min(0.12 * min(x2 - x1, y2 - y1), 6 * line)
     if radius <= 0:
         return
     corners = ((x2 - radius, y1 + radius, -90), (x2 - radius, y2 - radius, 0), (x1 + radius, y2 - radius, 90))
@@ -114,9 +119,9 @@ def _draw_box(canvas: Picture, box: NDArray[np.float32], tint: Colour, sizes: _S
         angles = np.deg2rad(np.linspace(start, start + 90, 9))
         arcs.append(np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1))
     outline = _fixed_point(np.concatenate(arcs))[:, None]
-    rim = sizes.line + max(2, 2 * round(sizes.line / 3))
-    for colour, line in ((_INK, rim), (tint, sizes.line)):
-        cv2.polylines(canvas, [outline], True, colour, line, cv2.LINE_AA, _SUBPIXEL_BITS)
+    if side >= _RIMMED_SIDE:
+        cv2.polylines(canvas, [outline], True, _INK, line + max(1, 2 * round(line / 3)), cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.polylines(canvas, [outline], True, tint, line, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _draw_keypoints(canvas: Picture, face: Faces, sizes: _Sizes) -> None:
@@ -129,45 +134,52 @@ def _draw_keypoints(canvas: Picture, face: Faces, sizes: _Sizes) -> None:
 
 
 def _draw_dot(canvas: Picture, point: tuple[float, float], radius: float, rim: float, colour: Colour) -> None:
-    centre = _fixed_point(np.array(point)).tolist()
-    for tint, size in ((_INK, radius + rim), (colour, radius)):
-        cv2.circle(canvas, centre, round(size * (1 << _SUBPIXEL_BITS)), tint, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    _draw_circle(canvas, point, radius + rim, _INK)
+    _draw_circle(canvas, point, radius, colour)
     x, y = int(np.floor(point[0])), int(np.floor(point[1]))
     if 0 <= y < canvas.shape[0] and 0 <= x < canvas.shape[1]:
         canvas[y, x] = colour
 
 
+def _draw_circle(
+    canvas: NDArray[np.uint8] | NDArray[np.float32], point: tuple[float, float], radius: float, colour: Colour | float
+) -> None:
+    centre = _fixed_point(np.array(point)).tolist()
+    cv2.circle(canvas, centre, round(radius * (1 << _SUBPIXEL_BITS)), colour, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
 @lru_cache(maxsize=16)
-def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
 def _panel(
     lines: list[str], text: float, ink: Colour, paper: Colour, opacity: float, dots: list[Colour] | None = None
 ) -> tuple[Picture, NDArray[np.float32]]:
-    """Lines of text on a rounded card, with a dot before each where asked: colours (h, w, 3), opacity (h, w) in [0, 1]."""
-    font = _font(round(text, 1))
+    """Lines of text on a rounded card, with a dot before each where asked: colours (h, w, 3), opacity (h, w) in [0, 1].
+
+    Card and letters are drawn large and shrunk, which keeps the spacing of small letters even.
+    """
+    zoom = _SMOOTHING
+    font = _font(round(text * zoom))
     pad, step = max(2.0, 0.38 * text), 1.22 * text
     indent = 1.25 * text if dots else 0.0
-    width = round(max(font.getbbox(line)[2] for line in lines) + indent + 2 * pad)
-    height = round(step * (len(lines) - 1) + text + 1.3 * pad)
-    big = Image.new("L", (width * _SMOOTHING, height * _SMOOTHING))
-    edge = (0, 0, width * _SMOOTHING - 1, height * _SMOOTHING - 1)
-    ImageDraw.Draw(big).rounded_rectangle(edge, 0.32 * text * _SMOOTHING, fill=round(255 * opacity))
-    cover = np.asarray(big.resize((width, height), Image.Resampling.BOX), np.float32) / 255
-    face = Image.new("RGB", (width, height), paper)
-    strokes = Image.new("L", (width, height))
-    brush = ImageDraw.Draw(strokes)
+    width = int(np.ceil(max(font.getbbox(line)[2] for line in lines) / zoom + indent + 2 * pad))
+    height = int(np.ceil(step * (len(lines) - 1) + text + 1.3 * pad))
+    card, letters = (Image.new("L", (width * zoom, height * zoom)) for _ in range(2))
+    ImageDraw.Draw(card).rounded_rectangle((0, 0, card.width - 1, card.height - 1), 0.32 * text * zoom, fill=255)
+    brush = ImageDraw.Draw(letters)
     for row, line in enumerate(lines):
-        # "lm": the middle of the capital letters' height stands at this point.
-        brush.text((pad + indent, 0.65 * pad + text / 2 + row * step), line, fill=255, font=font, anchor="lm")
-    face.paste(ink, mask=strokes)
-    pixels = np.array(face)
-    shown = np.maximum(cover, np.asarray(strokes, np.float32) / 255)
+        # "lm": the middle of the letters' height stands at this point.
+        middle = 0.65 * pad + text / 2 + row * step
+        brush.text(((pad + indent) * zoom, middle * zoom), line, fill=255, font=font, anchor="lm")
+    cover, strokes = (np.asarray(plane.reduce(zoom), np.float32)[..., None] / 255 for plane in (card, letters))
+    pixels = np.round(np.array(paper) + (np.array(ink) - np.array(paper)) * strokes).astype(np.uint8)
+    shown = np.maximum(opacity * cover, strokes)[..., 0]
     for row, colour in enumerate(dots or ()):
         centre = (pad + 0.42 * text, 0.65 * pad + text / 2 + row * step)
         _draw_dot(pixels, centre, 0.30 * text, 0.09 * text, colour)
-        cv2.circle(shown, _fixed_point(np.array(centre)).tolist(), round(0.39 * text * 16), 1.0, -1, cv2.LINE_AA, 4)
+        _draw_circle(shown, centre, 0.39 * text, 1.0)
     return pixels, shown
 
 

@@ -41,7 +41,7 @@ class Faces:
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     keypoints: NDArray[np.float32]
-    ids: NDArray[np.int64] | None = None
+    ids: NDArray[np.int64] = None  # type: ignore[assignment]  # filled in when left out
     attributes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -49,11 +49,12 @@ class Faces:
         put(self, "boxes", _column("boxes", self.boxes, np.float32, (None, 4)))
         put(self, "scores", _column("scores", self.scores, np.float32, (None,)))
         put(self, "keypoints", _column("keypoints", self.keypoints, np.float32, (None, len(KEYPOINT_NAMES), 2)))
-        put(self, "ids", np.full(len(self), -1) if self.ids is None else _column("ids", self.ids, np.int64, (None,)))
+        ids: object = np.full(len(self), -1) if self.ids is None else self.ids
+        put(self, "ids", _column("ids", ids, np.int64, (None,)))
         columns = {"scores": self.scores, "keypoints": self.keypoints, "ids": self.ids, **self.attributes}
         for name, column in columns.items():
-            if column is None or len(column) != len(self):
-                raise InputError(f"{name}: expected {len(self)} rows, one per box, got {len(column or ())}")
+            if len(column) != len(self):
+                raise InputError(f"{name}: expected {len(self)} rows, one per box, got {len(column)}")
 
     @classmethod
     def none(cls) -> Faces:
@@ -67,7 +68,6 @@ class Faces:
         """The faces picked by a slice, a boolean mask or row numbers, all columns together."""
         if isinstance(rows, int | np.integer):
             raise InputError(f"faces[{rows}]: expected a slice, a mask or a list of rows; use faces[[{rows}]] for one face")
-        assert self.ids is not None  # noqa: S101  set in __post_init__
         return Faces(
             self.boxes[rows],
             self.scores[rows],

@@ -14,7 +14,11 @@ from mien.geometry import clip_boxes, box_area, transform_boxes, transform_point
 from mien.types import KEYPOINT_NAMES
 
 MIRRORED_KEYPOINTS = tuple(
-    KEYPOINT_NAMES.index({"left_eye": "right_eye", "right_eye": "left_eye", "mouth_left": "mouth_right", "mouth_right": "mouth_left"}.get(n, n))
+    KEYPOINT_NAMES.index(
+        {"left_eye": "right_eye", "right_eye": "left_eye", "mouth_left": "mouth_right", "mouth_right": "mouth_left"}.get(
+            n, n
+        )
+    )
     for n in KEYPOINT_NAMES
 )
 """Which keypoint each one becomes in a mirror image."""
@@ -35,14 +39,19 @@ class FaceRows:
         return cls(
             np.concatenate([part.boxes for part in parts]).reshape(-1, 4).astype(np.float32),
             np.concatenate([part.keypoints for part in parts]).reshape(-1, 5, 2).astype(np.float32),
-            *(np.concatenate([getattr(part, name) for part in parts]).astype(bool) for name in ("is_ignored", "is_taught", "is_loose")),
+            *(
+                np.concatenate([getattr(part, name) for part in parts]).astype(bool)
+                for name in ("is_ignored", "is_taught", "is_loose")
+            ),
         )
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __getitem__(self, rows: Any) -> FaceRows:
-        return FaceRows(self.boxes[rows], self.keypoints[rows], self.is_ignored[rows], self.is_taught[rows], self.is_loose[rows])
+        return FaceRows(
+            self.boxes[rows], self.keypoints[rows], self.is_ignored[rows], self.is_taught[rows], self.is_loose[rows]
+        )
 
 
 def warp_faces(
@@ -65,7 +74,10 @@ def warp_faces(
 
 
 def warp_image(
-    image: NDArray[np.uint8], matrix: NDArray[np.float32], size_wh: tuple[int, int], fill: tuple[float, ...] | float | NDArray[np.uint8]
+    image: NDArray[np.uint8],
+    matrix: NDArray[np.float32],
+    size_wh: tuple[int, int],
+    fill: tuple[float, ...] | float | NDArray[np.uint8],
 ) -> NDArray[np.uint8]:
     """The picture (H, W, 3) or plane (H, W) moved by a 2x3 matrix in pixels, counted from the picture's corner, not from the
     first pixel's centre. Shrunk first by area where it would alias. ``fill`` is a colour, or a picture of ``size_wh`` to lie under it."""
@@ -85,7 +97,12 @@ def warp_image(
 
 
 def similarity(
-    rng: np.random.Generator, scale: float, centre: tuple[float, float], to: tuple[float, float], angle_deg: float, flip: bool
+    rng: np.random.Generator,
+    scale: float,
+    centre: tuple[float, float],
+    to: tuple[float, float],
+    angle_deg: float,
+    flip: bool,
 ) -> NDArray[np.float32]:
     """A 2x3 matrix that mirrors (when ``flip``), turns, scales and slightly stretches, and brings ``centre`` onto ``to``."""
     angle = np.deg2rad(angle_deg)
@@ -118,12 +135,23 @@ class Looks:
             A.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=35, val_shift_limit=20, p=0.3),
             A.RGBShift(r_shift_limit=18, g_shift_limit=12, b_shift_limit=18, p=0.15),
             A.ToGray(p=0.1),
-            A.OneOf([A.GaussianBlur(blur_limit=(3, 7)), A.MotionBlur(blur_limit=(3, 9)), A.Downscale(scale_range=(0.35, 0.8))], p=0.2),
+            A.OneOf(
+                [A.GaussianBlur(blur_limit=(3, 7)), A.MotionBlur(blur_limit=(3, 9)), A.Downscale(scale_range=(0.35, 0.8))],
+                p=0.2,
+            ),
             A.GaussNoise(std_range=(0.01, 0.06), p=0.12),
             A.ImageCompression(quality_range=(25, 90), p=0.2),
         ]
         if has_patches:
-            steps.append(A.CoarseDropout(num_holes_range=(1, 3), hole_height_range=(0.04, 0.15), hole_width_range=(0.04, 0.15), fill="random_uniform", p=0.12))
+            steps.append(
+                A.CoarseDropout(
+                    num_holes_range=(1, 3),
+                    hole_height_range=(0.04, 0.15),
+                    hole_width_range=(0.04, 0.15),
+                    fill="random_uniform",
+                    p=0.12,
+                )
+            )
         self._compose = A.Compose(steps)
 
     def __call__(self, image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

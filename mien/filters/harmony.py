@@ -26,9 +26,9 @@ _RULE_WORTH = {"complementary": 0.10, "split": 0.09, "analogous": 0.05, "triad":
 _GREY_CHROMA = 0.035
 _GREY_HUES = (35.0, 75.0, 195.0, 255.0, 300.0)
 _LEVELS = ((0.40, 0.085), (0.52, 0.11), (0.64, 0.12), (0.75, 0.105), (0.84, 0.075))
-_ENOUGH_CONTRAST = 0.32
+_ENOUGH_CONTRAST = 0.27
 _WORK_SIDE = 256
-_JITTER = 0.10
+_JITTER, _TASTE = 0.06, 0.10
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,13 @@ def choose_scheme(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Sche
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     matte = cv2.resize(matte, size, interpolation=cv2.INTER_AREA)
     outline = dominant_colours(image, _outline(matte), 5, seed)
-    candidates, worth = _candidates(dominant_colours(image, matte, 6, seed))
-    score = worth + _contrast(candidates, outline) + _pleasing(candidates) + random.uniform(0, _JITTER, len(worth))
+    sources = _telling(dominant_colours(image, matte, 6, seed))
+    candidates, worth = _candidates(sources)
+    taste = _TASTE * np.cos(np.deg2rad(candidates[:, 2] - random.uniform(0, 360)))
+    worth = worth + taste + random.uniform(0, _JITTER, len(worth))
+    score = worth + _contrast(candidates, outline) + _pleasing(candidates)
     base = candidates[int(score.argmax())]
-    return _around(base, outline, 1.0 if random.random() < 0.5 else -1.0)
+    return _around(base, outline, float(sources[0, 2]) if len(sources) else None, 1.0 if random.random() < 0.5 else -1.0)
 
 
 def _outline(matte: Plane) -> Plane:
@@ -80,14 +83,20 @@ def _outline(matte: Plane) -> Plane:
     return weight if weight.any() else matte
 
 
-def _candidates(person: Palette) -> tuple[Plane, Plane]:
-    """(N, 3) OKLCH backgrounds by every rule from the two most telling colours, and (N,) what the rule is worth."""
+def _telling(person: Palette) -> Plane:
+    """(0 to 2, 3) OKLCH: the colours that mark this person, clothes before skin and hair, which everybody has."""
     lch = oklab_to_oklch(person.colours)
-    telling = np.sqrt(person.shares) * lch[:, 1]
-    sources = [int(row) for row in np.argsort(-telling)[:2] if lch[row, 1] > _GREY_CHROMA]
+    is_common = (np.abs(lch[:, 2] - 58) < 26) & (lch[:, 1] < 0.13)
+    weight = np.sqrt(person.shares) * lch[:, 1] * np.where(is_common, 0.4, 1.0)
+    order = [int(row) for row in np.argsort(-weight)[:2] if lch[row, 1] > _GREY_CHROMA]
+    return np.asarray(lch[order], np.float32)
+
+
+def _candidates(sources: Plane) -> tuple[Plane, Plane]:
+    """(N, 3) OKLCH backgrounds by every rule from each source, and (N,) what the rule is worth."""
     hues = [
-        (lch[row, 2] + turn, _RULE_WORTH[rule] - 0.05 * rank)
-        for rank, row in enumerate(sources)
+        (float(source[2]) + turn, _RULE_WORTH[rule] - 0.04 * rank)
+        for rank, source in enumerate(sources)
         for rule, turns in HARMONY_RULES.items()
         for turn in turns
     ] or [(hue, 0.0) for hue in _GREY_HUES]
@@ -109,26 +118,28 @@ def _contrast(candidates: Plane, outline: Plane | Palette) -> Plane:
 def _pleasing(candidates: Plane) -> Plane:
     """(N,): what colours people like behind a portrait; dark yellows and greens look muddy, skin tones swallow a face."""
     level, _, hue = candidates.T
-    muddy = np.exp(-(((hue - 108) / 26) ** 2)) * np.clip((0.86 - level) / 0.3, 0, 1)
+    muddy = np.exp(-(((hue - 110) / 28) ** 2)) * np.clip((0.98 - level) / 0.35, 0, 1)
     fleshy = np.exp(-(((hue - 55) / 22) ** 2)) * np.exp(-(((level - 0.72) / 0.14) ** 2))
     gaudy = np.exp(-(((hue - 330) / 24) ** 2)) * np.clip((0.8 - level) / 0.3, 0, 1)
     return np.asarray(-0.45 * muddy - 0.30 * fleshy - 0.15 * gaudy, np.float32)
 
 
-def _around(base: Plane, outline: Palette, turn: float) -> Scheme:
+def _around(base: Plane, outline: Palette, person_hue: float | None, turn: float) -> Scheme:
+    """The other colours of a poster. The paper takes a breath of the person's own hue, the panel's neighbours turn by ``turn``."""
     level, chroma, hue = (float(value) for value in base)
     lightness = float(outline.colours[:, 0] @ outline.shares) if len(outline) else 0.5
-    lift = 0.09 if lightness < level else -0.03
+    lift = 0.11 if lightness < level else -0.02
 
-    def colour(new_level: float, share: float, shift: float) -> Plane:
-        return into_gamut(np.array([np.clip(new_level, 0.05, 0.99), chroma * share, (hue + shift) % 360], np.float32))
+    def colour(new_level: float, new_chroma: float, new_hue: float) -> Plane:
+        return into_gamut(np.array([np.clip(new_level, 0.05, 0.99), new_chroma, new_hue % 360], np.float32))
 
+    paper_hue = hue if person_hue is None else person_hue
     return Scheme(
         base=base,
-        glow=colour(level + lift, 0.85, -12 * turn),
-        deep=colour(level - 0.13, 1.0, 14 * turn),
-        accent=colour(level - 0.02, 1.1, 38 * turn),
-        page=into_gamut(np.array([0.955, 0.010, hue], np.float32)),
-        border=into_gamut(np.array([0.992, 0.004, hue], np.float32)),
-        shadow=into_gamut(np.array([0.22, 0.04, hue], np.float32)),
+        glow=colour(level + lift, 0.75 * chroma, hue - 20 * turn),
+        deep=colour(level - 0.17, 1.05 * chroma, hue + 22 * turn),
+        accent=colour(level + 0.04, 1.1 * chroma, hue - 58 * turn),
+        page=colour(0.945, 0.012, paper_hue),
+        border=colour(0.99, 0.004, paper_hue),
+        shadow=colour(0.22, 0.04, hue),
     )

@@ -10,10 +10,10 @@ from mien.filters.subject import Subject
 
 _PAGE_RATIO = 1.25
 _SIDE_MARGIN, _BOTTOM_MARGIN, _TOP_MARGIN = 0.10, 0.115, 0.105
-_HEAD_MOST, _HEAD_LEAST, _HEAD_LEAST_IN_GROUP = 0.46, 0.20, 0.13
-_SINK = 0.012
-_POP_LEAST = 0.14
-_PANEL_LEAST = 0.46
+_HEAD_MOST, _HEAD_LEAST, _HEAD_LEAST_IN_GROUP = 0.57, 0.20, 0.13
+_PANEL_LEAST, _PANEL_NARROWEST, _ROOM_AROUND = 0.66, 0.58, 1.5
+_POP_LEAST, _HEADROOM = 0.14, 0.07
+_SINK, _CLEARANCE = 0.012, 0.03
 _WIDE_GROUP, _WIDE_SINGLE = 1.1, 1.6
 _PHOTO_RATIOS = (0.62, 1.9)
 
@@ -67,75 +67,79 @@ def lay_out_photo(width: int, height: int, long_side: int) -> Layout:
 def lay_out_subject(subject: Subject, long_side: int, pop_out: float) -> Layout:
     """Place people so that heads stand over the panel's top edge and no cut of the photo's border is seen.
 
-    pop_out: share of the highest head above the panel's top edge, in [0, 1]; less where the shape does not allow it.
+    A border of the photo that cuts somebody lies on the panel's edge or beyond it; the panel grows narrower for that, and the
+    person larger only when it would get too narrow. pop_out: share of the highest head above the panel's top edge, in [0, 1];
+    less where that would show a cut or something wider than the panel.
     """
-    box_width, box_height = subject.box[2] - subject.box[0], subject.box[3] - subject.box[1]
-    is_group = len(subject.heads) > 1
-    page = page_size(long_side, bool(box_width > (_WIDE_GROUP if is_group else _WIDE_SINGLE) * box_height))
+    page = _page(subject, long_side)
     unit = min(page)
-    left, right = round(_SIDE_MARGIN * unit), page[0] - round(_SIDE_MARGIN * unit)
     bottom = float(page[1] - round(_BOTTOM_MARGIN * unit))
-    top_least = _TOP_MARGIN * unit * (1.5 if subject.is_cut_top else 1.0)
-
-    scale = _scale(subject, page, right - left, bottom - top_least)
-    shift_x = _shift_x(subject, scale, left, right, page[0] / 2)
-    person_top, person_bottom = float(subject.box[1]), _resting_row(subject)
-    shift_y = bottom - scale * person_bottom
+    top_least = _TOP_MARGIN * unit * (1.3 if subject.is_cut_top else 1.0)
+    scale, half_width, middle = _scale_and_width(subject, page, bottom - top_least)
+    left, right = page[0] / 2 - half_width, page[0] / 2 + half_width
+    person_top = float(subject.box[1])
+    shift_x = page[0] / 2 - scale * middle
+    shift_y = bottom - scale * _resting_row(subject)
     spare = shift_y + scale * person_top - top_least
-    if spare < 0:
-        shift_y -= spare
-    else:
-        shift_y -= spare / 2
-        bottom -= spare / 2
+    shift_y -= spare if spare < 0 else spare / 2
+    bottom -= max(spare, 0) / 2
 
     head_top = shift_y + scale * person_top
     tallest = subject.heads[subject.heads[:, 1].argmin()]
     head_height = scale * float(tallest[3] - tallest[1])
-    wanted = head_top + pop_out * head_height
-    limit = min(wanted, _highest_conflict(subject, scale, (shift_x, shift_y), left, right), bottom - _PANEL_LEAST * unit)
-    has_pop_out = not subject.is_cut_top and limit - head_top >= _POP_LEAST * head_height
-    if has_pop_out:
-        top = limit
-    elif subject.is_cut_top:
+    conflict = _highest_conflict(subject, scale, (shift_x, shift_y), left, right)
+    top = min(head_top + pop_out * head_height, conflict, bottom - _PANEL_LEAST * unit)
+    has_pop_out = not subject.is_cut_top and top - head_top >= _POP_LEAST * head_height
+    if subject.is_cut_top:
         top = max(shift_y + _SINK * scale * subject.height, top_least)
-    else:
-        top = max(head_top - 0.07 * unit, 0.6 * _SIDE_MARGIN * unit)
-    middle = subject.heads.mean(axis=0)
+    elif not has_pop_out:
+        top = max(head_top - _HEADROOM * unit, 0.6 * _SIDE_MARGIN * unit)
+    heads = subject.heads.mean(axis=0)
+    reach = float(subject.heads[:, 2].max() - subject.heads[:, 0].min() + heads[3] - heads[1])
     head = (
-        scale * float(middle[0] + middle[2]) / 2 + shift_x,
-        scale * float(middle[1] + middle[3]) / 2 + shift_y,
-        scale * float(subject.heads[:, 2].max() - subject.heads[:, 0].min() + middle[3] - middle[1]) / 2,
+        scale * float(heads[0] + heads[2]) / 2 + shift_x,
+        scale * float(heads[1] + heads[3]) / 2 + shift_y,
+        scale * reach / 2,
     )
-    return Layout(page, (left, round(top), right, round(bottom)), scale, (shift_x, shift_y), has_pop_out, head)
+    panel = (round(left), round(top), round(right), round(bottom))
+    return Layout(page, panel, scale, (shift_x, shift_y), has_pop_out, head)
 
 
-def _scale(subject: Subject, page: tuple[int, int], panel_width: float, room: float) -> float:
-    head_height = float(np.median(subject.heads[:, 3] - subject.heads[:, 1]))
+def _page(subject: Subject, long_side: int) -> tuple[int, int]:
+    width, height = subject.box[2] - subject.box[0], subject.box[3] - subject.box[1]
+    return page_size(long_side, bool(width > (_WIDE_GROUP if len(subject.heads) > 1 else _WIDE_SINGLE) * height))
+
+
+def _scale_and_width(subject: Subject, page: tuple[int, int], room: float) -> tuple[float, float, float]:
+    """The scale, half the panel's width in page pixels, and the photo's column that lies on the panel's middle."""
+    unit = min(page)
+    widest, narrowest = page[0] / 2 - _SIDE_MARGIN * unit, _PANEL_NARROWEST * page[0] / 2
+    heads = subject.heads
+    head_height = max(float(np.median(heads[:, 3] - heads[:, 1])), 1e-6)
+    span = max(float(heads[:, 2].max() - heads[:, 0].min()), 1e-6)
     fits = room / max(_resting_row(subject) - float(subject.box[1]), 1e-6)
-    most = _HEAD_MOST * page[1] / max(head_height, 1e-6)
-    least = (_HEAD_LEAST if len(subject.heads) == 1 else _HEAD_LEAST_IN_GROUP) * page[1] / max(head_height, 1e-6)
-    heads_width = float(subject.heads[:, 2].max() - subject.heads[:, 0].min())
-    scale = max(min(fits, most), min(least, 0.86 * panel_width / max(heads_width, 1e-6)))
-    grip = 1 - 2 * _SINK
-    if subject.cut_left is not None and subject.cut_right is not None:
-        return max(scale, panel_width / (grip * subject.width))
-    centre = float(subject.heads[:, [0, 2]].mean())
-    if subject.cut_left is not None:
-        scale = max(scale, min(0.42 * panel_width / max(centre - _SINK * subject.width, 1e-6), most))
-    if subject.cut_right is not None:
-        scale = max(scale, min(0.42 * panel_width / max(grip * subject.width - centre, 1e-6), most))
-    return scale
+    most = _HEAD_MOST * page[1] / head_height
+    least = (_HEAD_LEAST if len(heads) == 1 else _HEAD_LEAST_IN_GROUP) * page[1] / head_height
+    scale = max(min(fits, most), min(least, 1.7 * widest / span))
+
+    first = _SINK * subject.width if subject.cut_left is not None else -np.inf
+    last = (1 - _SINK) * subject.width if subject.cut_right is not None else np.inf
+    middle = 0.7 * float(heads[:, [0, 2]].mean()) + 0.3 * float(subject.box[0] + subject.box[2]) / 2
+    half = max(min(middle - first, last - middle), 1e-6)
+    scale = max(scale, min(narrowest / half, most), 2 * narrowest / (last - first))
+    middle = min(max(middle, first + narrowest / scale), last - narrowest / scale)
+    roomy = max(narrowest, _ROOM_AROUND * scale * float(subject.box[2] - subject.box[0]) / 2)
+    half_width = min(widest, roomy, scale * (middle - first), scale * (last - middle))
+    return scale, half_width, middle
 
 
-def _shift_x(subject: Subject, scale: float, left: float, right: float, centre: float) -> float:
-    heads = float(subject.heads[:, [0, 2]].mean())
-    body = float(subject.box[0] + subject.box[2]) / 2
-    shift = centre - scale * (0.7 * heads + 0.3 * body)
-    if subject.cut_left is not None:
-        shift = min(shift, left - scale * _SINK * subject.width)
-    if subject.cut_right is not None:
-        shift = max(shift, right - scale * (1 - _SINK) * subject.width)
-    return shift
+def _highest_conflict(subject: Subject, scale: float, shift: tuple[float, float], left: float, right: float) -> float:
+    """The lowest place of the panel's top edge at which all that stands above it is whole and within the panel's width."""
+    gap = _CLEARANCE * (right - left)
+    outside = (scale * subject.left + shift[0] < left + gap) | (scale * subject.right + shift[0] > right - gap)
+    rows = [float(subject.rows[outside][0])] if outside.any() else []
+    rows += [row for row in (subject.cut_left, subject.cut_right) if row is not None]
+    return scale * min(rows) + shift[1] - gap if rows else float("inf")
 
 
 def _resting_row(subject: Subject) -> float:

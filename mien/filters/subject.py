@@ -16,7 +16,7 @@ _WORK_SIDE = 320
 _HAZE, _SOLID = 0.06, 0.92
 _SPECK_SHARE = 0.04
 _PERSON_SHARE = 0.002
-_CUT_REACH, _CUT_RUN = 0.012, 0.012
+_CUT_REACH, _CUT_RUN, _CUT_TOP_RUN = 0.012, 0.012, 0.04
 _HEADS_PER_BODY_HEIGHT, _HEADS_PER_BODY_WIDTH = 0.36, 0.62
 
 
@@ -92,7 +92,7 @@ def find_subject(matte: Plane, faces: Faces | None) -> Subject | None:
         _heads(solid, box, faces, step_x, step_y),
         _first_cut(rows, left <= reach_x, height),
         _first_cut(rows, right >= width - reach_x, height),
-        bool(box[1] <= reach_y),
+        bool(solid[0].mean() > _CUT_TOP_RUN),
         bool(box[3] >= height - reach_y),
     )
 

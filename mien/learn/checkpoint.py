@@ -61,7 +61,9 @@ def read_checkpoint(path: Path) -> Any:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
             return _restore(json.loads(file.metadata()["tree"]), tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: expected a checkpoint written by mien, got: {error}; train afresh with --no-resume") from None
+        raise ModelError(
+            f"{path}: expected a checkpoint written by mien, got: {error}; train afresh with --no-resume"
+        ) from None
 
 
 class SafeCheckpointIO(CheckpointIO):
@@ -70,7 +72,9 @@ class SafeCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         write_checkpoint(checkpoint, Path(path))
 
-    def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         checkpoint: dict[str, Any] = read_checkpoint(Path(path))
         return checkpoint
 

@@ -180,7 +180,9 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
             torch.from_numpy(counted)[None],
         )
 
-    def _layer(self, row: int, size: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    def _layer(
+        self, row: int, size: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
         picture = self.cache[row][0]
         height, width = picture.shape[:2]
         scale = size / max(height, width) * float(np.exp(rng.uniform(np.log(0.75), np.log(1.7))))

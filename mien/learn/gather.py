@@ -47,7 +47,9 @@ def gather(recipe: Recipe, cache_folder: Path, max_side: int = 640) -> Gathered:
             if not source.sources or any(word in sample.source for word in source.sources)
         ]
         if not found:
-            raise DataError(f"{recipe.root / source.path}: expected rows whose source holds one of {source.sources}, found none")
+            raise DataError(
+                f"{recipe.root / source.path}: expected rows whose source holds one of {source.sources}, found none"
+            )
         samples += found
         origin += [source] * len(found)
     cache = PictureCache(samples, cache_folder, max_side, with_mattes=recipe.task == "matte")
@@ -56,7 +58,12 @@ def gather(recipe: Recipe, cache_folder: Path, max_side: int = 640) -> Gathered:
     is_apart = _hold_out(samples, groups, origin, recipe.seed)
     apart_groups = {groups[row] for row in np.flatnonzero(is_apart)}
     rows = [row for row in range(len(samples)) if not is_apart[row] and groups[row] not in apart_groups]
-    log.info("%d training pictures, %d held out, %d left out as their near-duplicates", len(rows), int(is_apart.sum()), len(samples) - len(rows) - int(is_apart.sum()))
+    log.info(
+        "%d training pictures, %d held out, %d left out as their near-duplicates",
+        len(rows),
+        int(is_apart.sum()),
+        len(samples) - len(rows) - int(is_apart.sum()),
+    )
     digest = hashlib.sha256(json.dumps([(s.source, s.name, s.is_empty) for s in samples]).encode() + hashes.tobytes())
     counts = {source.name: sum(origin[row] is source for row in rows) for source in recipe.data}
     return Gathered(

@@ -28,7 +28,9 @@ class FaceTargets:
 
 def pairwise_iou(boxes: Tensor, others: Tensor) -> Tensor:
     """(N, 4) and (M, 4) give (N, M)."""
-    size = (torch.minimum(boxes[:, None, 2:], others[None, :, 2:]) - torch.maximum(boxes[:, None, :2], others[None, :, :2])).clamp(0)
+    size = (
+        torch.minimum(boxes[:, None, 2:], others[None, :, 2:]) - torch.maximum(boxes[:, None, :2], others[None, :, :2])
+    ).clamp(0)
     shared = size.prod(-1)
     areas = [(b[:, 2:] - b[:, :2]).clamp(0).prod(-1) for b in (boxes, others)]
     return shared / (areas[0][:, None] + areas[1][None, :] - shared).clamp(1e-6)
@@ -85,7 +87,9 @@ class FaceLoss:
                 chosen = assign(logits[row].detach(), boxes[row].detach(), centres, strides, target.boxes)
             if len(target.ignored):
                 reach = strides[None] / 2
-                inside = (centres[None] > target.ignored[:, None, :2] - reach) & (centres[None] < target.ignored[:, None, 2:] + reach)
+                inside = (centres[None] > target.ignored[:, None, :2] - reach) & (
+                    centres[None] < target.ignored[:, None, 2:] + reach
+                )
                 counted[row] = (~inside.all(-1).any(0) | (chosen >= 0)).float()
             (cells,) = (chosen >= 0).nonzero(as_tuple=True)
             if not len(cells):
@@ -98,7 +102,9 @@ class FaceLoss:
             size = (target.boxes[face, 2:] - target.boxes[face, :2]).prod(-1).sqrt()[:, None, None]
             wanted = target.keypoints[face]
             known = ~wanted.isnan()
-            error = F.smooth_l1_loss(keypoints[row, cells] / size, torch.where(known, wanted, 0) / size, beta=0.05, reduction="none")
+            error = F.smooth_l1_loss(
+                keypoints[row, cells] / size, torch.where(known, wanted, 0) / size, beta=0.05, reduction="none"
+            )
             trust = torch.where(target.is_taught[face], 0.5, 1.0)
             keypoint_losses.append(((error * known).mean((1, 2)) * trust).sum())
             weight = weight + len(cells)
@@ -121,7 +127,9 @@ class MatteLoss:
         """``logits``, ``matte`` in [0, 1] and ``counted`` in {0, 1} are (B, 1, H, W)."""
         edge = (F.avg_pool2d(matte, 9, 1, 4, count_include_pad=False) - matte).abs() * 2
         weight = counted * (1 + self.edge_weight * edge.clamp(max=1))
-        entropy = (F.binary_cross_entropy_with_logits(logits, matte, reduction="none") * weight).sum() / weight.sum().clamp(1)
+        entropy = (F.binary_cross_entropy_with_logits(logits, matte, reduction="none") * weight).sum() / weight.sum().clamp(
+            1
+        )
         answer = logits.sigmoid()
         shared = (answer * matte * counted).sum((1, 2, 3))
         union = ((answer + matte - answer * matte) * counted).sum((1, 2, 3))

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 class Unit(nn.Sequential):
     """Convolution, batch norm and (unless ``is_linear``) ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, is_linear: bool = False):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, is_linear: bool = False
+    ):
         layers: list[nn.Module] = [
             nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
             nn.BatchNorm2d(outputs),

@@ -58,10 +58,17 @@ class Learner(L.LightningModule):
             losses = self.loss(answer, tuple(image.shape[2:]), batch[1])
         else:
             losses = self.loss(answer, batch[1].float() / 255, batch[2].float())
-        self.log_dict({f"loss/{name}": value.detach() for name, value in losses.items()}, on_step=False, on_epoch=True, batch_size=len(image))
+        self.log_dict(
+            {f"loss/{name}": value.detach() for name, value in losses.items()},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(image),
+        )
         total: Tensor = losses["total"]
         if not torch.isfinite(total):
-            raise DataError(f"the loss became {float(total.detach())} at step {self.global_step}; lower learning_rate or check the labels")
+            raise DataError(
+                f"the loss became {float(total.detach())} at step {self.global_step}; lower learning_rate or check the labels"
+            )
         return total
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -78,7 +85,8 @@ class Learner(L.LightningModule):
         plain = [p for p in self.network.parameters() if p.ndim < 2]
         decayed = [p for p in self.network.parameters() if p.ndim >= 2]
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=schedule.learning_rate
+            [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=schedule.learning_rate,
         )
         warm = max(1, int(schedule.warm_up * self.steps))
 
@@ -108,8 +116,12 @@ class Evaluation(Callback):
         report = evaluate(path, self.out / "validation")
         figures = {f"validation/{row['metric']}": row["value"] for row in report.rows if not row.get("slice")}
         for logger in trainer.loggers:
-            logger.log_metrics({name: value for name, value in figures.items() if value is not None}, step=trainer.global_step)
-        log.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None))
+            logger.log_metrics(
+                {name: value for name, value in figures.items() if value is not None}, step=trainer.global_step
+            )
+        log.info(
+            "epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None)
+        )
 
 
 class Pace(Callback):
@@ -123,7 +135,14 @@ class Pace(Callback):
         left = took * ((trainer.max_epochs or 0) - trainer.current_epoch - 1)
         losses = {k.split("/")[1]: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("loss/")}
         text = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        log.info("epoch %d/%s in %.0f s, about %.0f min left: %s", trainer.current_epoch + 1, trainer.max_epochs, took, left / 60, text)
+        log.info(
+            "epoch %d/%s in %.0f s, about %.0f min left: %s",
+            trainer.current_epoch + 1,
+            trainer.max_epochs,
+            took,
+            left / 60,
+            text,
+        )
 
 
 def train(
@@ -154,7 +173,11 @@ def train(
     schedule = recipe.schedule
     draws = Draws(gathered.weights, schedule.pictures_per_epoch, schedule.batch, schedule.sizes, recipe.seed)
     loader: DataLoader[Any] = DataLoader(
-        _canvases(recipe, gathered), batch_sampler=draws, collate_fn=_collate(recipe), num_workers=workers, prefetch_factor=4 if workers else None
+        _canvases(recipe, gathered),
+        batch_sampler=draws,
+        collate_fn=_collate(recipe),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
     )
     learner = Learner(recipe, schedule.epochs * len(draws))
     last = out / "checkpoints" / "last.ckpt"
@@ -163,7 +186,9 @@ def train(
         accelerator="cpu",
         logger=[CSVLogger(out, name=None, version="log"), TensorBoardLogger(out, name=None, version="tensorboard")],
         callbacks=[
-            ModelCheckpoint(last.parent, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False),
+            ModelCheckpoint(
+                last.parent, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
+            ),
             Pace(),
             Evaluation(recipe, gathered, out),
         ],

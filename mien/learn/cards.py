@@ -1,0 +1,99 @@
+"""Cards for models that were trained here: what was done, with what, and how well it went."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mien.card import ModelCard
+from mien.learn.recipe import Recipe
+
+_PICTURE = {"type": "uint8", "shape": "(H, W, 3)", "meaning": "RGB picture of any size"}
+INPUTS: dict[str, dict[str, dict[str, Any]]] = {
+    "faces": {
+        "image": _PICTURE,
+        "long_side": {"type": "int64", "shape": "()", "default": 640, "meaning": "longer side in pixels that the network sees"},
+        "min_score": {"type": "float32", "shape": "()", "default": 0.5, "meaning": "smallest score that is kept"},
+        "max_overlap": {"type": "float32", "shape": "()", "default": 0.5, "meaning": "IoU from which the weaker face goes"},
+        "max_faces": {"type": "int64", "shape": "()", "default": 1000, "meaning": "most faces, best first"},
+    },
+    "matte": {
+        "image": _PICTURE,
+        "long_side": {"type": "int64", "shape": "()", "default": 320, "meaning": "longer side in pixels that the network sees"},
+    },
+}
+OUTPUTS: dict[str, dict[str, dict[str, Any]]] = {
+    "faces": {
+        "boxes": {"type": "float32", "shape": "(N, 4)", "meaning": "x1 y1 x2 y2 in pixels of the picture"},
+        "scores": {"type": "float32", "shape": "(N,)", "meaning": "0 to 1, falling"},
+        "keypoints": {
+            "type": "float32",
+            "shape": "(N, 5, 2)",
+            "meaning": "left eye, right eye, nose, left and right mouth corner; the subject's own left",
+        },
+    },
+    "matte": {"matte": {"type": "float32", "shape": "(H, W)", "meaning": "share of person, 0 to 1, at picture size"}},
+}
+
+
+def draft_card(recipe: Recipe) -> ModelCard:
+    """A card with what the recipe alone decides."""
+    inputs = {name: dict(entry) for name, entry in INPUTS[recipe.task].items()}
+    inputs["long_side"]["default"] = recipe.long_side
+    return ModelCard(
+        name=recipe.name,
+        task=recipe.task,
+        version=recipe.version,
+        summary=recipe.summary,
+        intended_use=recipe.intended_use,
+        known_failures=recipe.known_failures,
+        inputs=inputs,
+        outputs=OUTPUTS[recipe.task],
+        input_limits={"min_side": 1, "max_side": 65535},
+    )
+
+
+def training_facts(recipe: Recipe, data_hash: str, epochs: int, hours: float) -> dict[str, Any]:
+    """What it takes to train the same again."""
+    return {
+        "recipe": f"recipes/{recipe.name}.toml",
+        "recipe_hash": recipe.hash,
+        "commit": commit(),
+        "data_hash": data_hash,
+        "seed": recipe.seed,
+        "epochs": epochs,
+        "hours": round(hours, 2),
+        "torch": torch.__version__,
+    }
+
+
+def data_facts(recipe: Recipe, counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Every training set with the pictures used of it and the terms of its owners."""
+    return [{"name": one.name, "pictures": counts[one.name], "terms": one.terms} for one in recipe.data if counts[one.name]]
+
+
+def score_rows(rows: Sequence[Mapping[str, Any]], data: str) -> list[dict[str, Any]]:
+    """Rows of an evaluation as a card keeps them."""
+    return [{**row, "data": data} for row in rows]
+
+
+def commit() -> str:
+    """The commit of the code that runs, with ``+changes`` where files differ from it; empty outside a git checkout."""
+    folder = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    revision = git("rev-parse", "HEAD")
+    return revision + ("+changes" if revision and git("status", "--porcelain", "--untracked-files=no", ".") else "")
+
+
+def today() -> str:
+    """ISO date in UTC."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()

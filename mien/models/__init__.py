@@ -1,0 +1,1 @@
+"""Models and what runs them: the only code that imports onnxruntime."""
