@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ KEYPOINT_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """The five keypoints of a face in the order of every keypoint array. Left and right are the subject's own."""
 
 
-def _column(name: str, values: object, dtype: type, shape: tuple[int | None, ...]) -> NDArray[np.generic]:
-    array = np.asarray(values, dtype)
+def _column(name: str, values: object, dtype: type, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    array: NDArray[Any] = np.asarray(values, dtype)
     if array.size == 0 and array.ndim != len(shape):
         array = array.reshape([0 if size is None else size for size in shape])
     if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
@@ -51,7 +51,8 @@ class Faces:
         put(self, "keypoints", _column("keypoints", self.keypoints, np.float32, (None, len(KEYPOINT_NAMES), 2)))
         ids: object = np.full(len(self), -1) if self.ids is None else self.ids
         put(self, "ids", _column("ids", ids, np.int64, (None,)))
-        columns = {"scores": self.scores, "keypoints": self.keypoints, "ids": self.ids, **self.attributes}
+        own: dict[str, NDArray[Any]] = {"scores": self.scores, "keypoints": self.keypoints, "ids": self.ids}
+        columns = {**own, **self.attributes}
         for name, column in columns.items():
             if len(column) != len(self):
                 raise InputError(f"{name}: expected {len(self)} rows, one per box, got {len(column)}")
@@ -59,12 +60,12 @@ class Faces:
     @classmethod
     def none(cls) -> Faces:
         """A picture without faces."""
-        return cls(np.zeros((0, 4)), np.zeros(0), np.zeros((0, len(KEYPOINT_NAMES), 2)))
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, len(KEYPOINT_NAMES), 2), np.float32))
 
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, rows: slice | NDArray[np.generic] | list[int]) -> Faces:
+    def __getitem__(self, rows: slice | NDArray[Any] | list[int] | int) -> Faces:
         """The faces picked by a slice, a boolean mask or row numbers, all columns together."""
         if isinstance(rows, int | np.integer):
             raise InputError(f"faces[{rows}]: expected a slice, a mask or a list of rows; use faces[[{rows}]] for one face")

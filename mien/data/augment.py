@@ -1,4 +1,6 @@
-"""Changing training pictures: geometry by one warp (pictures, boxes, points and mattes together), looks by albumentations."""
+"""Changing training pictures: geometry by one warp (pictures, boxes, points and mattes together), looks by
+albumentations.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.geometry import clip_boxes, box_area, transform_boxes, transform_points
+from mien.geometry import box_area, clip_boxes, transform_boxes, transform_points
 from mien.types import KEYPOINT_NAMES
 
 MIRRORED_KEYPOINTS = tuple(
@@ -59,8 +61,8 @@ def warp_faces(
 ) -> FaceRows:
     """Faces after a 2x3 affine warp onto a canvas of ``size_wh``.
 
-    Boxes are clipped; a face of which less than ``min_visible`` is left, or smaller than ``min_size`` pixels, becomes an ignored
-    region; one that is gone is dropped. Where the warp mirrors, left and right keypoints change names.
+    Boxes are clipped; a face of which less than ``min_visible`` is left, or smaller than ``min_size`` pixels,
+    becomes an ignored region; one that is gone is dropped. Where the warp mirrors, left and right keypoints change names.
     """
     whole = transform_boxes(matrix, faces.boxes)
     boxes = clip_boxes(whole, *size_wh)
@@ -80,7 +82,9 @@ def warp_image(
     fill: tuple[float, ...] | float | NDArray[np.uint8],
 ) -> NDArray[np.uint8]:
     """The picture (H, W, 3) or plane (H, W) moved by a 2x3 matrix in pixels, counted from the picture's corner, not from the
-    first pixel's centre. Shrunk first by area where it would alias. ``fill`` is a colour, or a picture of ``size_wh`` to lie under it."""
+    first pixel's centre. Shrunk first by area where it would alias. ``fill`` is a colour, or a picture of
+    ``size_wh`` to lie under it.
+    """
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.6:
         height, width = image.shape[:2]
@@ -122,7 +126,9 @@ def random_square(image: NDArray[np.uint8], size: int, rng: np.random.Generator)
 
 
 class Looks:
-    """Colour, light, blur, noise, compression and occlusion, the same for the same seed. Shapes and labels stay as they are."""
+    """Colour, light, blur, noise, compression and occlusion, the same for the same seed. Shapes and labels stay as
+    they are.
+    """
 
     def __init__(self, strength: float = 1.0, has_patches: bool = True) -> None:
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -156,5 +162,6 @@ class Looks:
 
     def __call__(self, image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
         """``image`` (H, W, 3) uint8, changed; ``seed`` decides all."""
-        self._compose.set_random_seed(seed)
+        for number, step in enumerate(self._compose.transforms):  # one seed for all would make them all come together
+            step.set_random_seed(seed + 7919 * number)
         return self._compose(image=image)["image"]

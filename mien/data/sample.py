@@ -1,8 +1,9 @@
 """A labelled picture, and reading sets of them.
 
-Two forms are read. *ImageFolder* (Hugging Face): a folder with ``metadata.jsonl``, one JSON object a line with ``file_name`` and
-any of ``faces``, ``matte``, ``source``, ``group``, ``kind``. *Parquet*: one row a face crop with an ``image`` column (``bytes``,
-``path``) and label columns. Boxes are ``x1 y1 x2 y2`` in pixels of the stored picture; left and right are the subject's own.
+Two forms are read. *ImageFolder* (Hugging Face): a folder with ``metadata.jsonl``, one JSON object a line with
+``file_name`` and any of ``faces``, ``matte``, ``source``, ``group``, ``kind``. *Parquet*: one row a face crop with an
+``image`` column (``bytes``, ``path``) and label columns. Boxes are ``x1 y1 x2 y2`` in pixels of the stored picture; left
+and right are the subject's own.
 """
 
 from __future__ import annotations
@@ -203,7 +204,9 @@ def faces_of(samples: Iterable[Sample]) -> list[FaceLabel]:
 
 
 def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
-    """Copy samples that are files into a new ImageFolder, pictures byte for byte; an older folder there is replaced as a whole."""
+    """Copy samples that are files into a new ImageFolder, pictures byte for byte; an older folder there is replaced
+    as a whole.
+    """
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -22,8 +22,8 @@ def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def near_duplicates(hashes: NDArray[np.uint64], max_bits: int = 6) -> NDArray[np.int64]:
     """Group number of each picture: (N, 2) hashes of `perceptual_hash` give (N,).
 
-    Two pictures are near-duplicates when the hash of one is within ``max_bits`` of the other's or of its mirror image's; groups are
-    joined through common members.
+    Two pictures are near-duplicates when the hash of one is within ``max_bits`` of the other's or of its mirror
+    image's; groups are joined through common members.
     """
     parents = np.arange(len(hashes))
 

@@ -17,14 +17,24 @@ _PICTURE = {"type": "uint8", "shape": "(H, W, 3)", "meaning": "RGB picture of an
 INPUTS: dict[str, dict[str, dict[str, Any]]] = {
     "faces": {
         "image": _PICTURE,
-        "long_side": {"type": "int64", "shape": "()", "default": 640, "meaning": "longer side in pixels that the network sees"},
+        "long_side": {
+            "type": "int64",
+            "shape": "()",
+            "default": 640,
+            "meaning": "longer side that the network sees, in pixels",
+        },
         "min_score": {"type": "float32", "shape": "()", "default": 0.5, "meaning": "smallest score that is kept"},
         "max_overlap": {"type": "float32", "shape": "()", "default": 0.5, "meaning": "IoU from which the weaker face goes"},
         "max_faces": {"type": "int64", "shape": "()", "default": 1000, "meaning": "most faces, best first"},
     },
     "matte": {
         "image": _PICTURE,
-        "long_side": {"type": "int64", "shape": "()", "default": 320, "meaning": "longer side in pixels that the network sees"},
+        "long_side": {
+            "type": "int64",
+            "shape": "()",
+            "default": 320,
+            "meaning": "longer side that the network sees, in pixels",
+        },
     },
 }
 OUTPUTS: dict[str, dict[str, dict[str, Any]]] = {

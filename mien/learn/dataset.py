@@ -1,4 +1,6 @@
-"""Training pictures, made on the fly. Each one depends only on the seed, the epoch and its place, so a resumed run sees the same."""
+"""Training pictures, made on the fly. Each one depends only on the seed, the epoch and its place, so a resumed run
+sees the same.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Draw(NamedTuple):
 
 
 class Draws(Sampler[list[Draw]]):
-    """Batches of draws: samples by weight, with replacement; one canvas size a batch, the batch smaller as the canvas grows."""
+    """Batches of draws: samples by weight, with replacement; one canvas size a batch, the batch smaller as the
+    canvas grows.
+    """
 
     def __init__(self, weights: Sequence[float], pictures: int, batch: int, sizes: Sequence[int], seed: int) -> None:
         self.weights = np.asarray(weights, float) / np.sum(weights)
@@ -150,7 +154,7 @@ def collate_faces(items: list[tuple[Tensor, FaceTargets]]) -> tuple[Tensor, list
 class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Canvases of people on their own and on other backgrounds, and of nobody, with mattes and a plane of what counts.
 
-    Samples of kind ``cutout`` and of sources that have no real background are always composited; the background pictures are the
+    always_composite: for each sample, whether its people are only shown on other backgrounds. Those backgrounds are the
     samples that show nobody.
     """
 
@@ -207,7 +211,7 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     @staticmethod
     def _composite(front: NDArray[np.uint8], matte: NDArray[np.uint8], behind: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        alpha = matte.astype(np.float32) / 255
+        alpha = matte.astype(np.float32) / np.float32(255)
         return blend(split_layers(front, alpha)[0], behind, alpha)
 
 

@@ -139,8 +139,8 @@ PARTS: dict[str, tuple[type[nn.Module], str, list[str], float, dict[str, Any]]] 
     ),
     "matte": (_Matte, _MATTE, ["network_matte"], 16.0, {}),
 }
-"""For each task: what is exported, the steps after it, its outputs, how far small pictures are enlarged, and the settings that a caller
-may feed beside the picture, with their defaults."""
+"""For each task: what is exported, the steps after it, its outputs, how far small pictures are enlarged, and the
+settings that a caller may feed beside the picture, with their defaults."""
 
 
 def core(network: nn.Module, task: str) -> nn.Module:
@@ -224,8 +224,8 @@ def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
 
 
 def parity(network: nn.Module, model: ModelProto, task: str, images: Iterable[NDArray[np.uint8]]) -> float:
-    """Largest difference between torch and ONNX over pictures (H, W, 3): scores and mattes as they are, places in units of the
-    network input's longer side."""
+    """Largest difference between torch and ONNX over pictures (H, W, 3): scores and mattes as they are, places in
+    units of the network input's longer side."""
     import onnxruntime
 
     probe = ModelProto()

@@ -47,8 +47,8 @@ def giou(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def assign(logits: Tensor, boxes: Tensor, centres: Tensor, strides: Tensor, faces: Tensor, radius: float = 2.0) -> Tensor:
-    """Which face each cell answers for: (A,), -1 for none. SimOTA (YOLOX, Ge et al. 2021): each face takes the few cells whose
-    present answers cost least, as many as their overlaps add up to."""
+    """Which face each cell answers for: (A,), -1 for none. SimOTA (YOLOX, Ge et al. 2021): each face takes the few
+    cells whose present answers cost least, as many as their overlaps add up to."""
     offset = centres[None] - (faces[:, None, :2] + faces[:, None, 2:]) / 2
     is_near = (offset.abs() < radius * strides[None]).all(-1)
     edges = torch.cat([centres[None] - faces[:, None, :2], faces[:, None, 2:] - centres[None]], -1)

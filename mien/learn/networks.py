@@ -70,7 +70,8 @@ class FaceNetwork(nn.Module):
     """Anchor-free face detector with five keypoints; one prediction per cell at strides 8, 16, 32 and 64.
 
     `forward` gives raw maps joined over strides, (B, A, 15): logit, box (left, top, right, bottom distances), ten keypoint
-    offsets. `decode` turns them into pixels. Design after FCOS (Tian et al. 2019), SCRFD (Guo et al. 2021) and YuNet (Wu et al. 2023).
+    offsets. `decode` turns them into pixels. Design after FCOS (Tian et al. 2019), SCRFD (Guo et al. 2021) and YuNet
+    (Wu et al. 2023).
     """
 
     strides = (8, 16, 32, 64)

@@ -18,8 +18,10 @@ T = TypeVar("T")
 class DataSource:
     """One set of labelled pictures.
 
-    path: folder or Parquet, from the recipe's ``root``. weight: how often a picture of it is drawn, 1 for once an epoch on average.
-    held_out: share of its groups kept apart for validation; 1 keeps all. is_composited: its people are only shown on other backgrounds.
+    path: folder or Parquet, from the recipe's ``root``. weight: how often a picture of it is drawn, 1 for once an
+    epoch on average.
+    held_out: share of its groups kept apart for validation; 1 keeps all. is_composited: its people are only shown on
+    other backgrounds.
     terms: what its owners allow, for the card. sources: only rows whose source contains one of these words; empty for all.
     """
 

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from mien.data.sample import write_imagefolder
 from mien.errors import DataError
+from mien.learn.cards import training_facts
 from mien.learn.checkpoint import SafeCheckpointIO
 from mien.learn.dataset import Draws, FaceCanvases, MatteCanvases, collate_faces, collate_mattes
 from mien.learn.gather import Gathered, gather
@@ -31,7 +32,9 @@ NETWORKS: dict[str, type[nn.Module]] = {"faces": FaceNetwork, "matte": MatteNetw
 
 
 def build_network(recipe: Recipe) -> nn.Module:
-    """The untrained network of a recipe, its weights decided by the seed. Raises `DataError` for an unknown task or setting."""
+    """The untrained network of a recipe, its weights decided by the seed. Raises `DataError` for an unknown task or
+    setting.
+    """
     if recipe.task not in NETWORKS:
         raise DataError(f"task: expected one of {', '.join(NETWORKS)}, got {recipe.task!r}")
     torch.manual_seed(recipe.seed)
@@ -50,6 +53,13 @@ class Learner(L.LightningModule):
         self.network = build_network(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.loss: Any = FaceLoss() if recipe.task == "faces" else MatteLoss()
+        self.seconds = 0.0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["seconds"] = self.seconds
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.seconds = checkpoint.get("seconds", 0.0)
 
     def training_step(self, batch: Any, number: int) -> Tensor:
         image = batch[0].float().contiguous(memory_format=torch.channels_last)
@@ -67,7 +77,7 @@ class Learner(L.LightningModule):
         total: Tensor = losses["total"]
         if not torch.isfinite(total):
             raise DataError(
-                f"the loss became {float(total.detach())} at step {self.global_step}; lower learning_rate or check the labels"
+                f"the loss became {float(total.detach())} at step {self.global_step}; lower learning_rate or check labels"
             )
         return total
 
@@ -132,6 +142,7 @@ class Pace(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Learner) -> None:
         took = time.monotonic() - self.began
+        module.seconds += took
         left = took * ((trainer.max_epochs or 0) - trainer.current_epoch - 1)
         losses = {k.split("/")[1]: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("loss/")}
         text = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
@@ -162,7 +173,7 @@ def train(
     max_epochs: stop after this many epochs, as if interrupted there (the schedule stays the recipe's).
     Raises `DataError` for a wrong recipe or data.
     """
-    from mien.learn.export import finish
+    from mien.learn.release import release
 
     recipe = read_recipe(Path(recipe_path), root)
     out = out or Path("runs") / recipe.name
@@ -199,9 +210,9 @@ def train(
         use_distributed_sampler=False,
         log_every_n_steps=50,
     )
-    began = time.monotonic()
     trainer.fit(learner, loader, ckpt_path=str(last) if resume and last.exists() else None)
-    return finish(learner, recipe, gathered, out, hours=(time.monotonic() - began) / 3600)
+    facts = training_facts(recipe, gathered.data_hash, trainer.current_epoch, learner.seconds / 3600)
+    return release(learner.average, recipe, gathered.validation, facts, gathered.counts, out)
 
 
 def _canvases(recipe: Recipe, gathered: Gathered) -> Any:
