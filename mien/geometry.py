@@ -5,10 +5,12 @@ A box is ``x1 y1 x2 y2`` in pixels, the far corner excluded, so that width is ``
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array: TypeAlias = NDArray[np.floating[Any]]
 
 
 def box_area(boxes: Array) -> Array:

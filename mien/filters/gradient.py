@@ -17,7 +17,9 @@ _WORK_SIDE = 192
 _GRAIN_DEVIATION = 2.2
 
 
-def mesh(size_wh: tuple[int, int], colours: Array, centres: Sequence[tuple[float, float]], reaches: Sequence[float]) -> Array:
+def mesh(
+    size_wh: tuple[int, int], colours: Array, centres: Sequence[tuple[float, float]], reaches: Sequence[float]
+) -> Array:
     """Coloured lights that melt into each other: (H, W, 3) float32 sRGB in [0, 255], not rounded.
 
     colours: (K, 3) OKLCH. centres: K points as shares of width and height. reaches: K standard deviations as shares of the
@@ -60,8 +62,8 @@ def add_grain(picture: Array, seed: int, strength: float = 1.0) -> NDArray[np.ui
 
     strength: 1 is a standard deviation of 2.2 levels; 0 rounds without any grain.
     """
-    if strength > 0:
-        noise = np.random.default_rng(seed).standard_normal(picture.shape[:2], np.float32)
-        noise *= _GRAIN_DEVIATION * strength
-        picture = cv2.add(picture, cv2.merge([noise, noise, noise]))
-    return np.asarray(cv2.convertScaleAbs(np.clip(picture, 0, 255)), np.uint8)
+    if strength <= 0:
+        return np.asarray(cv2.add(picture, 0.0, dtype=cv2.CV_8U), np.uint8)
+    noise = np.random.default_rng(seed).standard_normal(picture.shape[:2], np.float32)
+    noise *= _GRAIN_DEVIATION * strength
+    return np.asarray(cv2.add(picture, cv2.merge([noise, noise, noise]), dtype=cv2.CV_8U), np.uint8)

@@ -1,4 +1,4 @@
-"""The colours of a background that suit a person: related to what they wear by a harmony rule, and apart from their outline."""
+"""Colours of a background that suit a person: bound to what they wear by a harmony rule, and apart from their outline."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ _GREY_HUES = (35.0, 75.0, 195.0, 255.0, 300.0)
 _LEVELS = ((0.40, 0.085), (0.52, 0.11), (0.64, 0.12), (0.75, 0.105), (0.84, 0.075))
 _ENOUGH_CONTRAST = 0.27
 _WORK_SIDE = 256
-_JITTER, _TASTE = 0.06, 0.10
+_JITTER, _TASTE = 0.04, 0.07
+_FIRST_TASTE, _GOLDEN_ANGLE = 250.0, 137.508
+_PURITY_MOST = 0.74
 
 
 @dataclass(frozen=True, eq=False)
 class Scheme:
     """The colours of one poster, each (3,) float32 OKLCH.
 
-    base: the background. glow: behind the head. deep: the lower corners. accent: a neighbouring hue that enters from one side.
-    page: the quiet paper around. border: the frame. shadow: what shadows are tinted with.
+    base: the background. glow: behind the head. deep: the lower corners. accent: a neighbouring hue, from one upper corner.
+    page: the quiet paper around. border: the frame. shadow: the tint of shadows.
     """
 
     base: Plane
@@ -63,7 +65,7 @@ def choose_scheme(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Sche
     outline = dominant_colours(image, _outline(matte), 5, seed)
     sources = _telling(dominant_colours(image, matte, 6, seed))
     candidates, worth = _candidates(sources)
-    taste = _TASTE * np.cos(np.deg2rad(candidates[:, 2] - random.uniform(0, 360)))
+    taste = _TASTE * np.cos(np.deg2rad(candidates[:, 2] - _FIRST_TASTE - seed * _GOLDEN_ANGLE))
     worth = worth + taste + random.uniform(0, _JITTER, len(worth))
     score = worth + _contrast(candidates, outline) + _pleasing(candidates)
     base = candidates[int(score.argmax())]
@@ -102,13 +104,13 @@ def _candidates(sources: Plane) -> tuple[Plane, Plane]:
     ] or [(hue, 0.0) for hue in _GREY_HUES]
     rows = [(level, chroma, hue % 360, worth) for hue, worth in hues for level, chroma in _LEVELS]
     table = np.array(rows, np.float32)
-    return into_gamut(table[:, :3]), table[:, 3]
+    purest = into_gamut(np.stack([table[:, 0], np.full(len(table), 0.4), table[:, 2]], axis=1))
+    table[:, 1] = np.minimum(table[:, 1], _PURITY_MOST * purest[:, 1])
+    return table[:, :3], table[:, 3]
 
 
-def _contrast(candidates: Plane, outline: Plane | Palette) -> Plane:
-    """(N,) in [0, 1]: how far each background keeps from the outline, half on average and half in its worst tenth."""
-    if not isinstance(outline, Palette) or not len(outline):
-        return np.zeros(len(candidates), np.float32)
+def _contrast(candidates: Plane, outline: Palette) -> Plane:
+    """(N,) in [0, 1]: how far each background keeps from the outline, half on average, half from its nearest colour."""
     apart = difference(oklch_to_oklab(candidates)[:, None], outline.colours[None])
     apart = np.minimum(apart / _ENOUGH_CONTRAST, 1)
     common = outline.shares > 0.08
@@ -125,7 +127,7 @@ def _pleasing(candidates: Plane) -> Plane:
 
 
 def _around(base: Plane, outline: Palette, person_hue: float | None, turn: float) -> Scheme:
-    """The other colours of a poster. The paper takes a breath of the person's own hue, the panel's neighbours turn by ``turn``."""
+    """The other colours: paper with a breath of the person's own hue, neighbours to one side (``turn``, 1 or -1)."""
     level, chroma, hue = (float(value) for value in base)
     lightness = float(outline.colours[:, 0] @ outline.shares) if len(outline) else 0.5
     lift = 0.11 if lightness < level else -0.02

@@ -10,10 +10,11 @@ from mien.filters.subject import Subject
 
 _PAGE_RATIO = 1.25
 _SIDE_MARGIN, _BOTTOM_MARGIN, _TOP_MARGIN = 0.10, 0.115, 0.105
-_HEAD_MOST, _HEAD_LEAST, _HEAD_LEAST_IN_GROUP = 0.57, 0.20, 0.13
+_HEAD_MOST, _HEAD_LEAST, _HEAD_LEAST_IN_GROUP = 0.66, 0.20, 0.13
 _PANEL_LEAST, _PANEL_NARROWEST, _ROOM_AROUND = 0.66, 0.58, 1.5
 _POP_LEAST, _HEADROOM = 0.14, 0.07
-_SINK, _CLEARANCE = 0.012, 0.03
+_HEADS_SPAN, _BODIES_SPAN = 0.86, 0.94
+_SINK, _CLEARANCE = 0.012, 0.025
 _WIDE_GROUP, _WIDE_SINGLE = 1.1, 1.6
 _PHOTO_RATIOS = (0.62, 1.9)
 
@@ -64,15 +65,18 @@ def lay_out_photo(width: int, height: int, long_side: int) -> Layout:
     return Layout(page, panel, scale, shift, False, (centre[0], centre[1], unit / 4))
 
 
-def lay_out_subject(subject: Subject, long_side: int, pop_out: float) -> Layout:
+def lay_out_subject(subject: Subject, long_side: int, pop_out: float, corner: float) -> Layout:
     """Place people so that heads stand over the panel's top edge and no cut of the photo's border is seen.
 
-    A border of the photo that cuts somebody lies on the panel's edge or beyond it; the panel grows narrower for that, and the
-    person larger only when it would get too narrow. pop_out: share of the highest head above the panel's top edge, in [0, 1];
-    less where that would show a cut or something wider than the panel.
+    A border of the photo that cuts somebody lies on the panel's edge or beyond it; the panel grows narrower for that, and
+    the person larger only when it would get too narrow.
+
+    pop_out: share of the highest head above the panel's top edge, in [0, 1]; less where that would show a cut or something
+    wider than the panel. corner: radius of the panel's corners as a share of the page's short side.
     """
     page = _page(subject, long_side)
     unit = min(page)
+    clearance = max(_CLEARANCE, corner) * unit
     bottom = float(page[1] - round(_BOTTOM_MARGIN * unit))
     top_least = _TOP_MARGIN * unit * (1.3 if subject.is_cut_top else 1.0)
     scale, half_width, middle = _scale_and_width(subject, page, bottom - top_least)
@@ -87,20 +91,15 @@ def lay_out_subject(subject: Subject, long_side: int, pop_out: float) -> Layout:
     head_top = shift_y + scale * person_top
     tallest = subject.heads[subject.heads[:, 1].argmin()]
     head_height = scale * float(tallest[3] - tallest[1])
-    conflict = _highest_conflict(subject, scale, (shift_x, shift_y), left, right)
+    conflict = _highest_conflict(subject, scale, (shift_x, shift_y), left + clearance, right - clearance)
     top = min(head_top + pop_out * head_height, conflict, bottom - _PANEL_LEAST * unit)
     has_pop_out = not subject.is_cut_top and top - head_top >= _POP_LEAST * head_height
     if subject.is_cut_top:
         top = max(shift_y + _SINK * scale * subject.height, top_least)
     elif not has_pop_out:
-        top = max(head_top - _HEADROOM * unit, 0.6 * _SIDE_MARGIN * unit)
-    heads = subject.heads.mean(axis=0)
-    reach = float(subject.heads[:, 2].max() - subject.heads[:, 0].min() + heads[3] - heads[1])
-    head = (
-        scale * float(heads[0] + heads[2]) / 2 + shift_x,
-        scale * float(heads[1] + heads[3]) / 2 + shift_y,
-        scale * reach / 2,
-    )
+        top = max(min(head_top - _HEADROOM * unit, bottom - _PANEL_LEAST * unit), 0.6 * _SIDE_MARGIN * unit)
+    x, y, radius = subject.head_light
+    head = (scale * x + shift_x, scale * y + shift_y, scale * radius)
     panel = (round(left), round(top), round(right), round(bottom))
     return Layout(page, panel, scale, (shift_x, shift_y), has_pop_out, head)
 
@@ -114,32 +113,37 @@ def _scale_and_width(subject: Subject, page: tuple[int, int], room: float) -> tu
     """The scale, half the panel's width in page pixels, and the photo's column that lies on the panel's middle."""
     unit = min(page)
     widest, narrowest = page[0] / 2 - _SIDE_MARGIN * unit, _PANEL_NARROWEST * page[0] / 2
-    heads = subject.heads
+    heads, is_group = subject.heads, len(subject.heads) > 1
+    is_whole = subject.cut_left is None and subject.cut_right is None
     head_height = max(float(np.median(heads[:, 3] - heads[:, 1])), 1e-6)
     span = max(float(heads[:, 2].max() - heads[:, 0].min()), 1e-6)
+    box_width = float(subject.box[2] - subject.box[0])
     fits = room / max(_resting_row(subject) - float(subject.box[1]), 1e-6)
     most = _HEAD_MOST * page[1] / head_height
-    least = (_HEAD_LEAST if len(heads) == 1 else _HEAD_LEAST_IN_GROUP) * page[1] / head_height
-    scale = max(min(fits, most), min(least, 1.7 * widest / span))
+    least = (_HEAD_LEAST_IN_GROUP if is_group else _HEAD_LEAST) * page[1] / head_height
+    shows_heads = _HEADS_SPAN * 2 * widest / span
+    shows_all = _BODIES_SPAN * 2 * widest / box_width if is_group and is_whole else shows_heads
+    scale = max(min(fits, most, shows_all), min(least, shows_heads))
 
     first = _SINK * subject.width if subject.cut_left is not None else -np.inf
     last = (1 - _SINK) * subject.width if subject.cut_right is not None else np.inf
-    middle = 0.7 * float(heads[:, [0, 2]].mean()) + 0.3 * float(subject.box[0] + subject.box[2]) / 2
+    lean = 1.0 if is_group and is_whole else 0.3
+    body_middle = float(subject.box[0] + subject.box[2]) / 2
+    middle = (1 - lean) * float(heads[:, [0, 2]].mean()) + lean * body_middle
     half = max(min(middle - first, last - middle), 1e-6)
     scale = max(scale, min(narrowest / half, most), 2 * narrowest / (last - first))
     middle = min(max(middle, first + narrowest / scale), last - narrowest / scale)
-    roomy = max(narrowest, _ROOM_AROUND * scale * float(subject.box[2] - subject.box[0]) / 2)
+    roomy = max(narrowest, _ROOM_AROUND * scale * box_width / 2)
     half_width = min(widest, roomy, scale * (middle - first), scale * (last - middle))
     return scale, half_width, middle
 
 
 def _highest_conflict(subject: Subject, scale: float, shift: tuple[float, float], left: float, right: float) -> float:
-    """The lowest place of the panel's top edge at which all that stands above it is whole and within the panel's width."""
-    gap = _CLEARANCE * (right - left)
-    outside = (scale * subject.left + shift[0] < left + gap) | (scale * subject.right + shift[0] > right - gap)
+    """The lowest place of the panel's top edge with all that stands above it whole and between ``left`` and ``right``."""
+    outside = (scale * subject.left + shift[0] < left) | (scale * subject.right + shift[0] > right)
     rows = [float(subject.rows[outside][0])] if outside.any() else []
     rows += [row for row in (subject.cut_left, subject.cut_right) if row is not None]
-    return scale * min(rows) + shift[1] - gap if rows else float("inf")
+    return scale * min(rows) + shift[1] - 0.01 * (right - left) if rows else float("inf")
 
 
 def _resting_row(subject: Subject) -> float:
@@ -152,14 +156,3 @@ def _resting_row(subject: Subject) -> float:
         return float(subject.box[3])
     wide = lower & (widths >= 0.5 * np.median(widths[lower]))
     return float(subject.rows[wide][-1])
-
-
-def _highest_conflict(
-    subject: Subject, scale: float, shift: tuple[float, float], left: float, right: float
-) -> float:
-    """The lowest place of the panel's top edge at which all that stands above it is whole and within the panel's width."""
-    gap = 0.01 * (right - left)
-    outside = (scale * subject.left + shift[0] < left + gap) | (scale * subject.right + shift[0] > right - gap)
-    rows = [float(subject.rows[outside][0])] if outside.any() else []
-    rows += [row for row in (subject.cut_left, subject.cut_right) if row is not None]
-    return scale * min(rows) + shift[1] - gap if rows else float("inf")

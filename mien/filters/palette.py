@@ -12,8 +12,8 @@ from mien.filters.colour import srgb_to_oklab
 
 Plane = NDArray[np.float32]
 
-_SAMPLE_SIDE = 128
-_ROUNDS = 12
+_SAMPLE_SIDE = 96
+_ROUNDS = 8
 
 
 @dataclass(frozen=True, eq=False)

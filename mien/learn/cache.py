@@ -20,7 +20,9 @@ class PictureCache:
     """Pictures (and mattes) of samples, shrunk so that the longer side is at most ``max_side``, as uint8.
 
     The file's name carries a hash of the sample names, sizes and ``max_side``: other data makes another file.
-    Each picture comes with the scale it was shrunk by, so that labels can follow. Raises `MienError` when a picture cannot be read.
+    Each picture comes with the scale it was shrunk by, so that labels can follow.
+
+    Raises `MienError` when a picture cannot be read.
     """
 
     def __init__(self, samples: Sequence[Sample], folder: Path, max_side: int, with_mattes: bool = False) -> None:

@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 MIN_SIDE = 16
 SIZES = ((16, 32), (32, 96), (96, np.inf))
-AGES = ((0, 12), (13, 17), (18, 39), (40, 59), (60, 150))
+AGES = ((0, 13), (13, 18), (18, 40), (40, 60), (60, np.inf))
 FALSE_AREA = 0.01
 BYSTANDER_MARGIN = 0.15
 _LOWEST_SCORE = 0.02
@@ -260,8 +260,10 @@ def _crop_slices(crops: Sequence[Sample]) -> Iterator[tuple[str, NDArray[np.int6
 
 
 def _age_band(age: object) -> str:
-    bands = [f"{low} to {high}" for low, high in AGES if isinstance(age, int | float) and low <= age < high + 1]
-    return bands[0] if bands else ""
+    for least, under in AGES:
+        if isinstance(age, int | float) and least <= age < under:
+            return f"{least} to {under - 1:g}" if np.isfinite(under) else f"{least} and more"
+    return ""
 
 
 # -------------------------------------------------------------------------------------------------------------------- matte

@@ -22,6 +22,7 @@ from mien.errors import ModelError
 from mien.learn.cards import draft_card
 from mien.learn.networks import FaceNetwork, MatteNetwork
 from mien.learn.recipe import Recipe
+from mien.models.session import ModelSession
 
 OPSET = 20
 
@@ -226,23 +227,21 @@ def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
 def parity(network: nn.Module, model: ModelProto, task: str, images: Iterable[NDArray[np.uint8]]) -> float:
     """Largest difference between torch and ONNX over pictures (H, W, 3): scores and mattes as they are, places in
     units of the network input's longer side."""
-    import onnxruntime
-
     probe = ModelProto()
     probe.CopyFrom(model)
     names = ["network_image", *PARTS[task][2]]
     del probe.graph.output[:]
     probe.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    with tempfile.TemporaryDirectory() as folder:
+        session = ModelSession(save_model(probe, Path(folder) / "probe.onnx", {}))
     body = core(network, task)
     worst = 0.0
     for image in images:
-        prepared, *answers = session.run(names, {"image": image})
+        answers = session.run({"image": image})
+        prepared = answers["network_image"]
         with torch.inference_mode():
             wanted = body(torch.from_numpy(prepared))
-        for name, answer, want in zip(names[1:], answers, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
+        for name, want in zip(names[1:], wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
             unit = max(prepared.shape[2:]) if name in ("cell_boxes", "cell_keypoints") else 1
-            worst = max(worst, float(np.abs(answer - want.numpy()).max()) / unit)
+            worst = max(worst, float(np.abs(answers[name] - want.numpy()).max()) / unit)
     return worst

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -21,10 +22,13 @@ from mien.errors import DataError
 from mien.learn.cards import training_facts
 from mien.learn.checkpoint import SafeCheckpointIO
 from mien.learn.dataset import Draws, FaceCanvases, MatteCanvases, collate_faces, collate_mattes
+from mien.learn.evaluate import evaluate
+from mien.learn.export import export_network
 from mien.learn.gather import Gathered, gather
 from mien.learn.losses import FaceLoss, MatteLoss
 from mien.learn.networks import FaceNetwork, MatteNetwork
 from mien.learn.recipe import Recipe, read_recipe
+from mien.learn.release import release
 
 log = logging.getLogger(__name__)
 
@@ -119,19 +123,13 @@ class Evaluation(Callback):
         every, epoch = self.recipe.schedule.evaluate_every, trainer.current_epoch + 1
         if epoch % every and epoch != trainer.max_epochs:
             return
-        from mien.learn.evaluate import evaluate
-        from mien.learn.export import export_network
-
         path = export_network(module.average, self.recipe, self.out / "latest.onnx")
         report = evaluate(path, self.out / "validation")
-        figures = {f"validation/{row['metric']}": row["value"] for row in report.rows if not row.get("slice")}
+        figures = {row["metric"]: row["value"] for row in report.rows if row["slice"] == "all" and np.isfinite(row["value"])}
         for logger in trainer.loggers:
-            logger.log_metrics(
-                {name: value for name, value in figures.items() if value is not None}, step=trainer.global_step
-            )
-        log.info(
-            "epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None)
-        )
+            named = {f"validation/{name}": value for name, value in figures.items()}
+            logger.log_metrics(named, step=trainer.global_step)
+        log.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
 
 
 class Pace(Callback):
@@ -173,8 +171,6 @@ def train(
     max_epochs: stop after this many epochs, as if interrupted there (the schedule stays the recipe's).
     Raises `DataError` for a wrong recipe or data.
     """
-    from mien.learn.release import release
-
     recipe = read_recipe(Path(recipe_path), root)
     out = out or Path("runs") / recipe.name
     out.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from mien.types import Frame
 Readable: TypeAlias = str | Path | bytes | BinaryIO | NDArray[np.uint8]
 """What `read` takes."""
 
-MAX_PIXELS = 50_000_000
+MAX_PIXELS = 52_000_000
 MAX_BYTES = 200_000_000
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
@@ -45,7 +45,6 @@ _DECODER_ERRORS = (
     Warning,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 """What Pillow's parsers have been seen to raise on hostile files."""
 
@@ -83,6 +82,10 @@ def read(source: Readable, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX
         image, alpha = _decode(name, data, max_pixels)
     except UnidentifiedImageError:
         raise InputError(f"{name}: expected a picture ({', '.join(_FORMATS)}), got {_describe(data)}") from None
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{name}: expected at most {max_pixels / 1e6:g} megapixels, got far more; make it smaller"
+        ) from None
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"{name}: the picture is damaged or cut short ({reason}); get a whole copy of it") from None

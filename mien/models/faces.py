@@ -18,8 +18,8 @@ class FaceModel:
     """Finds the faces of a picture, each with a box, a score and five keypoints. Stateless; threads may share it.
 
     model: name of a shipped model or path of an ONNX file. device, threads: see `ModelSession`.
-    min_score: faces that score less are left out, 0 to 1. long_side: the picture is seen at this size, in pixels; larger finds
-    smaller faces and takes longer. max_faces: at most so many, the best ones. None takes the model's own default.
+    min_score: faces that score less are left out, 0 to 1. long_side: the picture is seen at this size, in pixels; a larger
+    one finds smaller faces and takes longer. max_faces: at most so many, the best ones. None takes the model's own default.
 
     Raises `ModelError` when the model cannot be used or is for something else, `InputError` for a wrong setting or device.
     """

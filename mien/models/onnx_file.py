@@ -1,8 +1,8 @@
 """Reading an ONNX file without running it: what it declares, and whether it points at other files.
 
 Only the parts of the protocol buffer that are needed are looked at (https://protobuf.dev/programming-guides/encoding/ and
-onnx.proto3). Weights in other files are refused because onnxruntime resolves their paths itself, against the working directory
-when a model comes as bytes, so that a model could read any file there.
+onnx.proto3). Weights in other files are refused because onnxruntime resolves their paths itself, against the working
+directory when a model comes as bytes, so that a model could read any file there.
 """
 
 from __future__ import annotations
@@ -42,18 +42,15 @@ _FLOAT, _INT64 = 1, 7
 class OnnxFile:
     """An ONNX file that holds all of its weights.
 
-    content: its bytes. metadata: its key and value texts. settings: the scalar inputs that have a default, and that default.
+    content: its bytes. sha256: of them, in hexadecimal. metadata: its key and value texts.
+    settings: the scalar inputs that have a default, and that default.
     """
 
     path: Path
     content: bytes
+    sha256: str
     metadata: Mapping[str, str]
     settings: Mapping[str, float]
-
-    @cached_property
-    def sha256(self) -> str:
-        """SHA-256 of the whole file, in hexadecimal."""
-        return hashlib.sha256(self.content).hexdigest()
 
     @cached_property
     def card(self) -> ModelCard:
@@ -62,14 +59,14 @@ class OnnxFile:
 
     @cached_property
     def golden(self) -> list[GoldenVector]:
-        """Pictures with the answers that the model must give; may be empty. Raises `ModelError` where they cannot be read."""
+        """Pictures with the answers that the model must give; may be empty. Raises `ModelError` when one cannot be read."""
         return read_golden(self.metadata, str(self.path))
 
 
-def read_onnx(path: str | Path, *, max_bytes: int = MAX_BYTES) -> OnnxFile:
-    """Read and look through a model file.
+def read_onnx(path: str | Path, *, max_bytes: int = MAX_BYTES, sha256: str | None = None) -> OnnxFile:
+    """Read and look through a model file. ``sha256``: what that of the file must be.
 
-    Raises `ModelError` when it is not there, larger than ``max_bytes``, no ONNX file, or keeps weights in other files.
+    Raises `ModelError` when it is not there, larger than ``max_bytes``, altered, no ONNX file, or keeps weights elsewhere.
     """
     path = Path(path)
     try:
@@ -83,8 +80,13 @@ def read_onnx(path: str | Path, *, max_bytes: int = MAX_BYTES) -> OnnxFile:
         raise ModelError(f"{path}: no such model file") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: the model file cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise ModelError(
+            f"{path}: expected SHA-256 {sha256[:12]}..., got {found[:12]}...; the file was altered, get it again"
+        )
     try:
-        return OnnxFile(path, content, *_look_through(memoryview(content)))
+        return OnnxFile(path, content, found, *_look_through(memoryview(content)))
     except (IndexError, struct.error, ValueError) as error:
         raise ModelError(f"{path}: expected an ONNX file, got a damaged or another kind of file ({error})") from None
     except ModelError as error:
@@ -191,7 +193,7 @@ def _settings(graph: memoryview) -> dict[str, float]:
 def _scalar(tensor: Mapping[int, int | memoryview]) -> float | None:
     """The value of a tensor without dimensions; None for other types than float and int64."""
     if tensor.get(2) == _FLOAT:
-        return float(struct.unpack("<f", _message(tensor.get(9, tensor.get(4, b""))))[0])
+        return float(struct.unpack("<f", _message(tensor.get(9, tensor.get(4, 0))))[0])
     if tensor.get(2) != _INT64:
         return None
     if 9 in tensor:

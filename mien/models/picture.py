@@ -29,8 +29,8 @@ def checked(image: NDArray[Any], card: ModelCard) -> NDArray[np.uint8]:
 def shrunk(image: NDArray[np.uint8], long_side: float | None) -> NDArray[np.uint8]:
     """The picture at the size that the network sees, where it is much larger; else the picture itself.
 
-    The model's own resize gives the same answers but reads every pixel with a wide filter: at 12 megapixels it takes twice as
-    long. The mean over areas (``INTER_AREA``) is used here. Coordinates are continuous (a pixel's centre is at 0.5, as in
+    The model's own resize gives the same answers but reads every pixel with a wide filter: at 12 megapixels it takes twice
+    as long. The mean over areas (``INTER_AREA``) is used here. Coordinates are continuous (a pixel's centre is at 0.5, as in
     ONNX ``Resize`` with ``half_pixel``), so boxes and points come back by multiplying with the ratio of the sizes.
     """
     height, width = image.shape[:2]

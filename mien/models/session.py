@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from mien.models.onnx_file import MAX_BYTES, OnnxFile, read_onnx
 
 _DEVICES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "openvino": "OpenVINOExecutionProvider"}
 _REMOTE = "AzureExecutionProvider"
-_DTYPES = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(uint8)": np.dtype(np.uint8),
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
@@ -30,22 +31,36 @@ class ModelSession:
     path: an ONNX file with all its weights inside.
     device: ``cpu``, ``cuda``, ``openvino``, or the name of an onnxruntime provider (``...ExecutionProvider``).
     threads: threads that one call may use. On a loaded machine several workers with one thread each are faster.
+    max_bytes, sha256: see `read_onnx`.
 
     Raises `ModelError` when the file cannot be used (see `read_onnx`; or too new for this onnxruntime) and `InputError` when
     the device is not there: it never runs on another one in silence.
     """
 
-    def __init__(self, path: str | Path, *, device: str = "cpu", threads: int = 1, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        max_bytes: int = MAX_BYTES,
+        sha256: str | None = None,
+    ) -> None:
         if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
             raise InputError(f"threads: expected a whole number from 1, got {threads!r}")
         self.provider = _provider(device)
-        self.file: OnnxFile = read_onnx(path, max_bytes=max_bytes)
+        self.file: OnnxFile = read_onnx(path, max_bytes=max_bytes, sha256=sha256)
         self._session = _open(self.file, self.provider, device, threads)
-        inputs = self._session.get_inputs()
-        self.input_names: tuple[str, ...] = tuple(one.name for one in inputs)
+        try:
+            needed = {one.name: one.type for one in self._session.get_inputs()}
+            optional = {one.name: one.type for one in self._session.get_overridable_initializers()}
+            outputs = tuple(one.name for one in self._session.get_outputs())
+        except UnicodeDecodeError:
+            raise ModelError(f"{self.file.path}: expected names in UTF-8, got other bytes; the file is damaged") from None
+        self.input_names: tuple[str, ...] = tuple(needed)
         """What must be fed."""
-        self.output_names: tuple[str, ...] = tuple(one.name for one in self._session.get_outputs())
-        self._types = {one.name: one.type for one in [*inputs, *self._session.get_overridable_initializers()]}
+        self.output_names: tuple[str, ...] = outputs
+        self._types: dict[str, str] = needed | optional
 
     @property
     def sha256(self) -> str:
@@ -60,7 +75,7 @@ class ModelSession:
     def run(self, feeds: Mapping[str, NDArray[Any] | float]) -> dict[str, NDArray[Any]]:
         """Answers by output name. Plain numbers are fed as scalars of the type that the model declares.
 
-        Raises `InputError` when an input is missing, unknown or of another type or shape, `ModelError` when the model fails on it.
+        Raises `InputError` when an input is missing, unknown or of another type or shape, `ModelError` when the model fails.
         """
         unknown, missing = set(feeds) - set(self._types), set(self.input_names) - set(feeds)
         if unknown or missing:
@@ -75,9 +90,9 @@ class ModelSession:
 
     def _array(self, name: str, value: NDArray[Any] | float) -> NDArray[Any]:
         wanted = _DTYPES.get(self._types[name])
+        array: NDArray[Any] = np.asarray(value)
         if isinstance(value, int | float) and wanted is not None:
-            return np.asarray(value, wanted)
-        array = np.asarray(value)
+            array = array.astype(wanted)
         if wanted is not None and array.dtype != wanted:
             raise InputError(f"{name}: expected {wanted}, got {array.dtype}")
         return array
@@ -129,5 +144,5 @@ def _run_error(path: Path, error: Exception) -> InputError | ModelError:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
     return text if len(text) <= 240 else text[:237] + "..."

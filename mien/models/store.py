@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import ModelError
-from mien.models.onnx_file import OnnxFile, read_onnx
+from mien.models.onnx_file import read_onnx
 from mien.models.session import ModelSession
 
 WEIGHTS = Path(str(resources.files("mien.models"))) / "weights"
@@ -64,18 +64,13 @@ def model_path(name_or_path: str | Path) -> Path:
     return models[text]
 
 
-def _check_sum(file: OnnxFile) -> OnnxFile:
-    """Refuse a shipped model that is not the one that was shipped."""
+def _shipped_sha256(path: Path) -> str | None:
+    """What the SHA-256 of a shipped model must be; None for other files."""
     sums = WEIGHTS / "SHA256SUMS"
-    if file.path.parent != WEIGHTS or not sums.is_file():
-        return file
-    for line in sums.read_text("utf-8").splitlines():
-        digest, _, name = line.partition(" ")
-        if name.lstrip(" *") == file.path.name and digest != file.sha256:
-            raise ModelError(
-                f"{file.path}: expected SHA-256 {digest[:12]}..., got {file.sha256[:12]}...; install mien again"
-            )
-    return file
+    if path.parent != WEIGHTS or not sums.is_file():
+        return None
+    pairs = (line.split(maxsplit=1) for line in sums.read_text("utf-8").splitlines() if line.strip())
+    return {name.strip().lstrip("*"): digest for digest, name in pairs}.get(path.name)
 
 
 def open_model(
@@ -92,11 +87,11 @@ def open_model(
 
     Raises `ModelError` when there is no such model, it has another task or was altered, `InputError` for a missing device.
     """
-    session = ModelSession(model_path(name_or_path), device=device, threads=threads)
-    _check_sum(session.file)
+    path = model_path(name_or_path)
+    session = ModelSession(path, device=device, threads=threads, sha256=_shipped_sha256(path))
     if task is None:
         return session
-    path, card = session.file.path, session.file.card
+    card = session.file.card
     if card.task != task:
         raise ModelError(f"{path}: expected a model for {task!r}, got one for {card.task!r}")
     if session.input_names != ("image",) or not set(outputs) <= set(session.output_names):
@@ -107,9 +102,9 @@ def open_model(
 
 def summary(name_or_path: str | Path) -> ModelSummary:
     """What the card and the file say, without running the model. Raises `ModelError`."""
-    file = _check_sum(read_onnx(model_path(name_or_path)))
-    card = file.card
-    size, path = len(file.content), file.path
+    path = model_path(name_or_path)
+    file = read_onnx(path, sha256=_shipped_sha256(path))
+    card, size = file.card, len(file.content)
     return ModelSummary(card.name, card.task, card.version, card.summary, card.licence, size, file.sha256, path)
 
 

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import builtins
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import mien
+from mien import cli, pipeline
+from mien.media.read import read
+from mien.media.write import write
+from mien.models import store
+from mien.types import Faces
+
+Run = Callable[..., tuple[int, str, str]]
+FACE = Faces([[10, 20, 50.5, 71.25]], [0.75], [[[20, 30], [40, 30], [30, 45], [22, 60], [38, 60]]])
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs the command line in this process: exit code, output, error output."""
+    logger = logging.getLogger("mien")
+    level = logger.level
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    yield call
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models that find one face in every picture, and take its upper half for the person."""
+
+    class Finder:
+        card = SimpleNamespace(attributes=())
+
+        def __call__(self, image: np.ndarray) -> Faces:
+            return FACE
+
+    def matte(image: np.ndarray) -> np.ndarray:
+        return (np.arange(len(image))[:, None] < len(image) / 2) * np.ones(image.shape[:2], np.float32)
+
+    monkeypatch.setattr(pipeline, "face_model", lambda settings: Finder())
+    monkeypatch.setattr(pipeline, "matte_model", lambda settings: matte)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for name in ("p10.png", "p2.png"):
+        write(np.full((80, 90, 3), 70, np.uint8), folder / name)
+    (folder / "notes.jpg").write_text("not a picture")
+    return folder
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version") == (0, f"mien {mien.__version__}\n", "")
+    for command in ((), ("analyze",), ("filter",), ("models",), ("models", "check"), ("train",), ("evaluate",)):
+        code, out, _ = run(*command, "--help")
+        assert code == 0
+        assert "Usage" in out
+    assert "mien analyze photo.jpg" in run("analyze", "--help")[1]
+
+
+@pytest.mark.usefixtures("models")
+def test_analyze_shows_a_table_with_a_row_for_each_picture(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos.parent)
+    code, out, err = run("analyze", "photos")
+    assert code == 0
+    assert err == ""
+    rows = [line for line in out.splitlines() if "photos" in line]
+    assert [name in row for name, row in zip(("notes.jpg", "p2.png", "p10.png"), rows, strict=True)] == [True] * 3
+    assert "90x80" in rows[1]
+    assert "0.75" in rows[1]
+    assert "expected a picture" in rows[0]
+    assert "2 done, 1 failed" in out
+
+
+@pytest.mark.usefixtures("models")
+def test_analyze_json_is_one_strict_line_for_each_picture(run: Run, photos: Path) -> None:
+    code, out, err = run("analyze", photos / "p10.png", photos / "notes.jpg", photos / "p2.png", "--json")
+    assert code == 0
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in out.splitlines()]
+    assert [Path(row["source"]).name for row in rows] == ["p10.png", "notes.jpg", "p2.png"]
+    assert rows[0] == pipeline.to_json(
+        mien.Frame(read(photos / "p10.png").image, source=str(photos / "p10.png"), faces=FACE)
+    )
+    assert rows[1]["error"]["kind"] == "input"
+    assert err == f"mien: {rows[1]['error']['message']}\n"
+
+
+@pytest.mark.usefixtures("models")
+def test_analyze_writes_overlay_and_json(run: Run, photos: Path, tmp_path: Path) -> None:
+    write(np.full((40, 60, 3), 70, np.uint8), tmp_path / "other" / "P2.webp")
+    code, out, _ = run("analyze", photos, tmp_path / "other", "-o", tmp_path / "out", "--json")
+    assert code == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    pictures = ["P2-2.overlay.jpg", "p10.overlay.jpg", "p2.overlay.jpg"]
+    assert names == sorted([*pictures, "P2-2.json", "notes.json", "p10.json", "p2.json"])
+    lines = {Path(json.loads(line)["source"]).name: line for line in out.splitlines()}
+    assert (tmp_path / "out" / "p10.json").read_text() == lines["p10.png"] + "\n"
+    assert json.loads((tmp_path / "out" / "notes.json").read_text())["error"]["kind"] == "input"
+    overlay = read(tmp_path / "out" / "p10.overlay.jpg").image
+    assert overlay.shape == (80, 90, 3)
+    assert overlay[30, 40].argmax() == 0
+    assert overlay[30, 20].argmax() == 2
+    assert overlay[30, 40].max() > 150
+
+
+@pytest.mark.usefixtures("models")
+def test_a_single_bad_picture_is_one_line_and_exit_code_2(run: Run, photos: Path) -> None:
+    bad = photos / "notes.jpg"
+    code, out, err = run("analyze", bad)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"mien: {bad}: expected a picture")
+    assert err.count("\n") == 1
+    code, out, again = run("analyze", bad, "--json")
+    assert (code, again) == (2, err)
+    assert json.loads(out)["error"]["message"] == err.removeprefix("mien: ").rstrip("\n")
+    assert run("analyze", "gone.jpg")[::2] == (2, "mien: gone.jpg: no such file\n")
+    assert run("filter", bad, "-o", photos / "out")[::2] == (2, err)
+    code, out, _ = run("analyze", bad, "gone.jpg")
+    assert code == 2
+    assert "0 done, 2 failed" in out
+
+
+@pytest.mark.usefixtures("models")
+def test_nothing_is_replaced_unless_asked(run: Run, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("analyze", photos / "p2.png", "-o", out)[0] == 0
+    code, _, err = run("analyze", photos / "p2.png", "-o", out)
+    assert code == 2
+    assert err == f"mien: {out / 'p2.json'}: already exists; choose another folder or add --overwrite\n"
+    assert run("analyze", photos / "p2.png", "-o", out, "--overwrite")[0] == 0
+    before = (photos / "p2.png").read_bytes()
+    code, _, err = run("filter", photos / "p2.png", "-o", photos, "--overwrite")
+    assert code == 2
+    assert "would replace a picture it is made from" in err
+    assert (photos / "p2.png").read_bytes() == before
+
+
+@pytest.mark.usefixtures("models")
+def test_filter_writes_posters_and_cutouts(run: Run, photos: Path, tmp_path: Path) -> None:
+    assert run("filter", photos / "p2.png", photos / "p10.png", "-o", tmp_path / "a", "--seed", 3)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["p10.png", "p2.png"]
+    assert read(tmp_path / "a" / "p2.png").alpha is None
+    code, out, _ = run("filter", photos / "p2.png", "-o", tmp_path / "b", "--background", "transparent")
+    assert code == 0
+    assert "b/p2.png" in out
+    alpha = read(tmp_path / "b" / "p2.png").alpha
+    assert alpha is not None
+    assert alpha.shape == (80, 90)
+    assert (alpha[:39].min(), alpha[41:].max()) == (255, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["analyze"], "Missing argument 'SOURCE"),
+        (["analyze", "x.jpg", "--min-score", "3"], "Invalid value for '--min-score'"),
+        (["analyze", "x.jpg", "--threads", "0"], "Invalid value for '--threads'"),
+        (["filter", "x.jpg"], "Missing option '--output'"),
+        (["filter", "x.jpg", "-o", "out", "--background", "transparnt"], "mien: background 'transparnt': expected"),
+        (["analyze", "nothing/*.jpg"], "mien: nothing/*.jpg: expected a pattern that fits some file, found none"),
+        (["models", "show", "nose"], "mien: model: no shipped model is called 'nose'"),
+        (["analyse"], "No such command 'analyse'"),
+    ],
+)
+@pytest.mark.usefixtures("models")
+def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str], message: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_models_list_check_and_show(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [SimpleNamespace(difference=2e-6), SimpleNamespace(difference=1e-7)]
+
+    def check(name: str, *, device: str) -> list[SimpleNamespace]:
+        if name == "bad":
+            raise mien.ModelError("bad: 1 of 2 golden answers are wrong")
+        return rows
+
+    monkeypatch.setattr(store, "check", check)
+    assert run("models", "check", "faces") == (0, "faces: ok, 2 golden answers, largest difference 2.0e-06\n", "")
+    code, out, err = run("models", "check", "bad", "matte")
+    assert (code, err) == (2, "mien: bad: 1 of 2 golden answers are wrong\n")
+    assert out.startswith("matte: ok")
+    monkeypatch.setattr(store, "shipped", dict)
+    for command in (["models"], ["models", "check"]):
+        code, out, err = run(*command)
+        assert (code, out) == (2, "")
+        assert err.startswith("mien: no models come with this installation")
+
+
+@pytest.mark.skipif(not store.shipped(), reason="no model weights are in this checkout")
+def test_the_shipped_models_are_listed_and_described(run: Run) -> None:
+    code, out, _ = run("models")
+    assert code == 0
+    for name in store.shipped():
+        assert name in out
+        code, card, _ = run("models", "show", name)
+        assert code == 0
+        assert card.startswith(f"# {name} ")
+
+
+@pytest.mark.skipif("faces" not in store.shipped(), reason="the face model's weights are not in this checkout")
+def test_the_command_line_and_python_agree(run: Run) -> None:
+    photo = Path(cli.__file__).parent / "learn" / "astronaut.png"
+    code, out, _ = run("analyze", photo, "--json")
+    assert code == 0
+    assert json.loads(out) == mien.analyze(photo).to_json()
+
+
+def test_a_missing_extra_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = builtins.__import__
+
+    def without_torch(name: str, *rest: object, **named: object) -> object:
+        if name.split(".")[0] in ("torch", "lightning"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return original(name, *rest, **named)  # type: ignore[arg-type]
+
+    for name in [name for name in sys.modules if name.startswith("mien.learn")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", without_torch)
+    code, out, err = run("train", "recipe.toml")
+    assert (code, out) == (2, "")
+    assert err in [
+        f"mien: this needs {name}, which is not installed: pip install 'mien[train]'\n" for name in ("torch", "lightning")
+    ]
+
+
+def test_a_fault_of_the_program_is_logged_and_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch, photos: Path) -> None:
+    def broken(settings: object) -> None:
+        raise KeyError("wires")
+
+    monkeypatch.setattr(pipeline, "face_model", broken)
+    code, out, err = run("analyze", photos)
+    assert (code, out) == (1, "")
+    assert (
+        err.splitlines()[-1] == "mien: a fault in mien, not in your input (KeyError: 'wires'); please report the lines above"
+    )
+
+
+def test_odd_file_names_do_not_reach_the_terminal(run: Run, tmp_path: Path, models: None) -> None:
+    odd = tmp_path / "a\x1b[31m[bold]b.png"
+    write(np.full((80, 90, 3), 70, np.uint8), odd)
+    code, out, _ = run("analyze", odd)
+    assert code == 0
+    assert "\x1b" not in out
+    assert "[bold]b.png" in out
+    code, out, _ = run("analyze", odd, "--json")
+    assert json.loads(out)["source"] == str(odd)
+    code, _, err = run("analyze", f"{odd}\x1b]0;gone\n.png")
+    assert code == 2
+    assert "\x1b" not in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file names are text there")
+def test_a_file_name_that_is_no_unicode(run: Run, tmp_path: Path, models: None) -> None:
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
+    try:
+        write(np.full((80, 90, 3), 70, np.uint8), odd)
+    except mien.InputError:
+        pytest.skip("this file system takes no such name")
+    assert run("analyze", odd)[0] == 0
+    code, out, _ = run("analyze", odd, "--json")
+    assert code == 0
+    assert json.loads(out)["source"] == odd
+
+
+def test_a_reader_that_leaves_early_is_no_trouble() -> None:
+    command = [sys.executable, "-m", "mien.cli", "models", "--help"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert "Traceback" not in ended.stderr
