@@ -1,1 +1,1 @@
-"""Speed and accuracy, side by side with peers in one run. Each module is a command and writes the tables that README shows."""
+"""Speed and accuracy, side by side with peers in one run. Each module is a command and writes docs/benchmarks.md."""

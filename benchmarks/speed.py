@@ -1,6 +1,6 @@
 """Milliseconds and memory: both models beside their bare networks and peers, the whole command, a 12-megapixel photo.
 
-    python -m benchmarks.speed [--no-write]
+python -m benchmarks.speed [--no-write]
 """
 
 from __future__ import annotations

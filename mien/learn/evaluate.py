@@ -24,6 +24,7 @@ from mien.types import KEYPOINT_NAMES, Faces
 
 Progress = Callable[[int, int], None]
 """Called with the pictures done and their number."""
+Detector = Callable[[NDArray[np.uint8]], Faces]
 
 MIN_SIDE = 16
 SIZES = ((16, 32), (32, 96), (96, np.inf))
@@ -80,11 +81,29 @@ def _slices(names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
 
 
 def _evaluate_faces(model: str | Path, samples: list[Sample], data: str, threads: int, progress: Progress | None) -> _Result:
+    find = FaceModel(model, threads=threads, min_score=_LOWEST_SCORE)
+    threshold = float(find.card.thresholds.get("default", find.session.settings.get("min_score", 0.5)))
+    return _judge_detector(find, threshold, samples, data, progress)
+
+
+def evaluate_detector(
+    find: Detector, name: str, threshold: float, data: str | Path, progress: Progress | None = None
+) -> Report:
+    """Judge any face detector as `evaluate` judges ours.
+
+    find: takes (H, W, 3) uint8 RGB and gives `Faces` by falling score, the weak ones too (from a score of 0.02 on), unknown
+    keypoints as NaN. threshold: the score from which on it would be believed in use. Raises `DataError`.
+    """
+    rows, thresholds, notes, pictures = _judge_detector(find, threshold, read_samples(data), str(data), progress)
+    return Report(name, "faces", str(data), pictures, rows, thresholds, notes)
+
+
+def _judge_detector(
+    find: Detector, threshold: float, samples: list[Sample], data: str, progress: Progress | None
+) -> _Result:
     usable = [sample for sample in samples if sample.is_crop or sample.faces is not None or sample.is_empty]
     if not usable:
         raise DataError(f"{data}: a face model needs pictures with labelled faces or known to show none, found none")
-    find = FaceModel(model, threads=threads, min_score=_LOWEST_SCORE)
-    threshold = float(find.card.thresholds.get("default", find.session.settings.get("min_score", 0.5)))
     seen = [_Seen.of(sample, find(image)) for sample, image in _images(usable, data, progress)]
     pictures, crops = [one for one in seen if not one.sample.is_crop], [one for one in seen if one.sample.is_crop]
     rows, thresholds = Rows(), dict[str, float]()

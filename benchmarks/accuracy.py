@@ -1,0 +1,103 @@
+"""Accuracy on the held-out parts, beside peers, in one run; needs the training data and says so where it is absent.
+
+    python -m benchmarks.accuracy [--no-write]
+
+The held-out parts are those of the recipes: whole near-duplicate groups, taken before any training.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+
+from benchmarks.peers import face_peers
+from benchmarks.tables import ROOT, put, table
+from mien.data.sample import write_imagefolder
+from mien.learn.evaluate import evaluate, evaluate_detector
+from mien.learn.gather import gather
+from mien.learn.recipe import read_recipe
+from mien.learn.scores import Report
+from mien.models.faces import FaceModel
+
+FACES = ("ap50", "best_f1", "recall", "precision", "nme", "false_faces")
+SLICES = ("all", "16 to 32 px", "32 to 96 px", "96 px and more", "mask: mask", "mask: no_mask", "mask: bad_mask")
+MATTE = ("iou", "boundary_f", "mae", "false_person")
+
+
+def held_out_part(recipe_name: str) -> Path:
+    """The validation folder of a recipe, made anew from the data."""
+    recipe = read_recipe(ROOT / "recipes" / f"{recipe_name}.toml")
+    folder = ROOT / "runs" / recipe_name / "validation"
+    write_imagefolder(gather(recipe, ROOT / "runs" / "cache").validation, folder)
+    return folder
+
+
+def shown(report: Report, metric: str, slice_: str = "all") -> str:
+    """A value with its interval, or a dash where the data did not allow it."""
+    for row in report.rows:
+        if row["metric"] == metric and row["slice"] == slice_:
+            has_interval = row["low"] is not None
+            return f"{row['value']:.3f}" + (f" ({row['low']:.3f} to {row['high']:.3f})" if has_interval else "")
+    return "-"
+
+
+def face_tables() -> list[str]:
+    """Ours at both settings and every peer, on the whole held-out part and on slices of it."""
+    part = held_out_part("faces")
+    ours = FaceModel()
+    threshold = float(ours.card.thresholds["default"])
+    peers, missing = face_peers()
+    for reason in missing:
+        print(reason)
+    reports = {
+        "mien faces": evaluate("faces", part),
+        "mien faces at 320": evaluate_detector(FaceModel(long_side=320, min_score=0.02), "320", threshold, part),
+        # 0.6 is what the samples of OpenCV use for YuNet, 0.7 those of Ultra-Light; Haar has no threshold of its own.
+        **{
+            name: evaluate_detector(find, name, 0.6 if "YuNet" in name else 0.7 if "Ultra" in name else 0.02, part)
+            for name, find in peers.items()
+        },
+    }
+    pictures = next(iter(reports.values())).pictures
+    return [
+        f"Faces: {pictures} held-out pictures, 95 % intervals in brackets, bootstrapped over pictures.",
+        table(["detector", *FACES], [[name, *(shown(report, m) for m in FACES)] for name, report in reports.items()]),
+        "AP at IoU 0.5 by size of the face, and recall at the default threshold by mask:",
+        table(
+            ["detector", *SLICES[1:]],
+            [
+                [name, *(shown(report, "recall" if "mask" in s else "ap50", s) for s in SLICES[1:])]
+                for name, report in reports.items()
+            ],
+        ),
+    ]
+
+
+def matte_tables() -> list[str]:
+    """The matte on the whole held-out part and by source."""
+    report = evaluate("matte", held_out_part("matte"))
+    slices = list(dict.fromkeys(row["slice"] for row in report.rows))
+    return [
+        f"Matte: {report.pictures} held-out pictures.",
+        table(["slice", *MATTE], [[one, *(shown(report, metric, one) for metric in MATTE)] for one in slices]),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--no-write", action="store_true", help="print only")
+    options = parser.parse_args()
+    if not (ROOT.parent / "shared" / "data").is_dir():
+        print("accuracy: left out, the training data (../shared/data) is not there")
+        return
+    cv2.setNumThreads(1)
+    text = "\n\n".join([*face_tables(), *matte_tables()])
+    print(text)
+    if not options.no_write:
+        put("accuracy", text, "docs/benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
