@@ -6,9 +6,9 @@ OUT ?= output
 .PHONY: demo test lint bench docs clean
 
 demo: .venv/.run  ## real photos in; overlays, JSON, cut-outs and posters out
-	$(RUN)/mien analyze samples -o $(OUT)/analyze
-	$(RUN)/mien filter samples -o $(OUT)/cutouts --background transparent
-	$(RUN)/mien filter samples -o $(OUT)/posters
+	$(RUN)/mien analyze samples -o $(OUT)/analyze --overwrite
+	$(RUN)/mien filter samples -o $(OUT)/cutouts --background transparent --overwrite
+	$(RUN)/mien filter samples -o $(OUT)/posters --overwrite
 	@echo "Look at $(OUT)/analyze, $(OUT)/cutouts and $(OUT)/posters"
 
 test: .venv/.dev  ## all tests

@@ -1,6 +1,6 @@
 """Makes the parts of the documentation that come from the program: pictures, model pages, the reference of commands.
 
-    python -m docs.build
+python -m docs.build
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ def side_by_side(pictures: list[np.ndarray], height: int = HEIGHT) -> np.ndarray
     parts = []
     for picture in pictures:
         width = round(picture.shape[1] * height / picture.shape[0])
-        parts += [cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.full((height, GAP, 3), 255, np.uint8)]
+        parts += [
+            cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA),
+            np.full((height, GAP, 3), 255, np.uint8),
+        ]
     return np.concatenate(parts[:-1], axis=1)
 
 
@@ -55,7 +58,7 @@ def build_images() -> None:
     cut = [mien.filter(path, background="transparent") for path in SAMPLES]
     write(side_by_side([on_checks(one.image, one.alpha) for one in cut]), IMAGES / "cutouts.jpg")
     posters = [mien.filter(path).image for path in SAMPLES]
-    write(posters[0], IMAGES / "poster.png")
+    write(posters[0], IMAGES / "poster.jpg")
     write(side_by_side(posters, 675), IMAGES / "posters.jpg")
     frame = read(SAMPLES[0])
     known = Frame(frame.image, source=frame.source, faces=mien.analyze(SAMPLES[0]).faces, matte=MatteModel()(frame.image))
@@ -69,7 +72,9 @@ def build_models() -> None:
     for name, path in shipped().items():
         page = read_onnx(path).card.to_markdown()
         if (IMAGES / f"{name}-curves.png").exists():
-            page += f"\n## Curves\n\n![Losses and validation figures over the steps of training](../images/{name}-curves.png)\n"
+            page += (
+                f"\n## Curves\n\n![Losses and validation figures over the steps of training](../images/{name}-curves.png)\n"
+            )
         put(DOCS / "models" / f"{name}.md", page)
 
 

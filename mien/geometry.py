@@ -65,3 +65,47 @@ def similarity_matrix(scale: float, angle_deg: float, centre: tuple[float, float
 def clip_boxes(boxes: Array, width: int, height: int) -> Array:
     """Boxes cut to the picture. ``boxes`` is (N, 4) in pixels."""
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
+
+
+def turn_points(points: Array, quarter_turns: int, size_wh: tuple[int, int]) -> Array:
+    """Where points come to lie when their picture is turned clockwise by 90 degrees ``quarter_turns`` times.
+
+    points: (..., 2) in pixels. size_wh: of the picture before the turn. The turned picture is ``np.rot90(image, -quarter_turns)``.
+    Negative turns go back. Nothing is interpolated: whole and half pixels stay exact.
+    """
+    width, height = size_wh
+    x, y = points[..., 0], points[..., 1]
+    places = ((x, y), (height - y, x), (width - x, height - y), (y, width - x))
+    return np.stack(places[quarter_turns % 4], axis=-1)
+
+
+def turn_boxes(boxes: Array, quarter_turns: int, size_wh: tuple[int, int]) -> Array:
+    """Boxes (N, 4) of a picture that is turned as `turn_points` says, their corners in order again."""
+    corners = turn_points(boxes.reshape(-1, 2, 2), quarter_turns, size_wh)
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+
+
+def non_maximum_suppression(
+    boxes: Array, scores: Array, *, max_overlap: float = 0.5, max_covered: float = 1.0
+) -> NDArray[np.intp]:
+    """Rows of the boxes that stay when each thing is kept once, by falling score; equal scores keep their order.
+
+    boxes: (N, 4) pixels. scores: (N,). A box goes when its IoU with a better one is over ``max_overlap``, or when a better
+    one covers more than the share ``max_covered`` of it (a part found beside its whole). A box around better ones stays.
+    """
+    waiting = np.argsort(-scores, kind="stable")
+    kept = []
+    while waiting.size:
+        kept.append(waiting[0])
+        rest = waiting[1:]
+        waiting = rest[~is_covered(boxes[rest], boxes[waiting[:1]], max_overlap=max_overlap, max_covered=max_covered)]
+    return np.array(kept, np.intp)
+
+
+def is_covered(boxes: Array, others: Array, *, max_overlap: float, max_covered: float) -> NDArray[np.bool_]:
+    """Which boxes one of the others stands for: IoU over ``max_overlap``, or more than ``max_covered`` of it inside the other.
+
+    (N, 4) and (M, 4) give (N,).
+    """
+    shared = (iou(boxes, others) > max_overlap) | (covered_share(boxes, others) > max_covered)
+    return np.asarray(shared.any(axis=1))

@@ -263,7 +263,7 @@ def test_odd_file_names_do_not_reach_the_terminal(run: Run, tmp_path: Path, mode
     code, out, _ = run("analyze", odd)
     assert code == 0
     assert "\x1b" not in out
-    assert "[bold]b.png" in out
+    assert "[bold]b.png" in "".join(out.split()), "a long name is folded over lines, not changed"
     code, out, _ = run("analyze", odd, "--json")
     assert json.loads(out)["source"] == str(odd)
     code, _, err = run("analyze", f"{odd}\x1b]0;gone\n.png")

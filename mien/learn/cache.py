@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.data.sample import Sample
 from mien.errors import MienError
+from mien.media.write import whole_file
 
 
 class PictureCache:
@@ -37,8 +37,7 @@ class PictureCache:
 
     def _write(self, samples: Sequence[Sample], max_side: int, with_mattes: bool, table: Path) -> None:
         rows, offset = [], 0
-        part = self.path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
+        with whole_file(self.path) as file:
             for sample in samples:
                 try:
                     image = sample.image()
@@ -53,9 +52,8 @@ class PictureCache:
                     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
                 rows.append((offset, *image.shape, scale))
                 offset += file.write(np.ascontiguousarray(image).tobytes())
-        part.replace(self.path)
-        part.write_text(json.dumps(rows))
-        part.replace(table)
+        with whole_file(table) as file:
+            file.write(json.dumps(rows).encode())
 
     def subset(self, rows: Sequence[int]) -> PictureCache:
         """The same pictures, only these rows, in this order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from mien.errors import ModelError
+from mien.media.write import whole_file
 
 
 def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -45,13 +45,8 @@ def write_checkpoint(checkpoint: Any, path: Path) -> None:
     """Write aside, flush to disk, then rename: a crash leaves the old file or the new one, never half of either."""
     tensors: dict[str, torch.Tensor] = {}
     tree = json.dumps(_flatten(checkpoint, tensors))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    with whole_file(path) as file:
         file.write(save(tensors, metadata={"tree": tree}))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def read_checkpoint(path: Path) -> Any:

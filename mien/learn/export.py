@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import warnings
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from mien.errors import ModelError
 from mien.learn.cards import draft_card
 from mien.learn.networks import FaceNetwork, MatteNetwork
 from mien.learn.recipe import Recipe
+from mien.media.write import whole_file
 from mien.models.session import ModelSession
 
 OPSET = 20
@@ -196,12 +196,8 @@ def save_model(model: ModelProto, path: Path, metadata: dict[str, str]) -> Path:
     """Write aside, then rename. ``metadata`` replaces what the file said before."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, metadata)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    with whole_file(path) as file:
         file.write(model.SerializeToString())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
     return path
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from pathlib import Path
+
+from mien.media.write import whole_file
 
 
 def read_log(table: Path) -> dict[str, list[tuple[float, float]]]:
@@ -38,8 +39,7 @@ def plot_curves(table: Path, picture: Path) -> Path:
         axis.spines[["top", "right"]].set_visible(False)
         if axis.lines:
             axis.legend(frameon=False, fontsize=8)
-    part = picture.with_name(f"{picture.stem}.{os.getpid()}.part.png")
-    figure.savefig(part, dpi=120)
+    with whole_file(picture) as file:
+        figure.savefig(file, format="png", dpi=120)
     plt.close(figure)
-    part.replace(picture)
     return picture

@@ -2,50 +2,91 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import ModelCard
 from mien.errors import InputError, ModelError
+from mien.geometry import turn_boxes, turn_points
 from mien.models.picture import checked, shrunk
+from mien.models.session import ModelSession
 from mien.models.store import open_model
+from mien.models.tiles import find_in_tiles, merged
 from mien.types import Faces
+
+Rotate: TypeAlias = Literal["never", "auto", "all"]
+"""Which ways round a picture is looked at; see `FaceModel`."""
+
+_OUTPUTS = ("boxes", "scores", "keypoints")
+_TILE_SIDE = 640
+_LEAST_SIDE = 32
 
 
 class FaceModel:
     """Finds the faces of a picture, each with a box, a score and five keypoints. Stateless; threads may share it.
 
-    model: name of a shipped model or path of an ONNX file. device, threads: see `ModelSession`.
-    min_score: faces that score less are left out, 0 to 1. long_side: the picture is seen at this size, in pixels; a larger
-    one finds smaller faces and takes longer. max_faces: at most so many, the best ones. None takes the model's own default.
+    model: name of a shipped model, path of an ONNX file, or the open session of a face model, to share it.
+    device, threads: see `ModelSession`; of no effect on an open session.
+    min_score: faces that score less are left out, 0 to 1; None takes the model's own threshold.
+    min_size: faces whose box has a shorter side, in pixels of the picture, are left out.
+    max_faces: at most so many, the best ones; None for all.
+    long_side: the picture, or each tile of it, is seen at this size, in pixels; a larger one finds smaller faces and takes
+        longer. None takes the model's own.
+    tile: look at overlapping tiles as well, for small faces in large pictures, see `find_in_tiles`. A number is the side of
+        the smallest tiles in pixels; True takes the model's own long side, so that the picture's own pixels are seen.
+    rotate: "never" looks at the picture as it is. "auto" looks at it all four ways round and takes the one with the highest
+        sum of scores, for pictures that lie on their side or head. "all" takes the faces of all four, for people who lie.
+        Answers are in the picture as it is, left and right stay the subject's.
 
     Raises `ModelError` when the model cannot be used or is for something else, `InputError` for a wrong setting or device.
     """
 
     def __init__(
         self,
-        model: str | Path = "faces",
+        model: str | Path | ModelSession = "faces",
         *,
         device: str = "cpu",
         threads: int = 1,
         min_score: float | None = None,
-        long_side: int | None = None,
+        min_size: float = 0,
         max_faces: int | None = None,
+        long_side: int | None = None,
+        tile: bool | int = False,
+        rotate: Rotate = "never",
     ) -> None:
         if min_score is not None and not 0 <= min_score <= 1:
             raise InputError(f"min_score: expected 0 to 1, got {min_score}")
-        for name, value, least in (("long_side", long_side, 32), ("max_faces", max_faces, 1)):
+        if not 0 <= min_size < math.inf:
+            raise InputError(f"min_size: expected pixels, 0 or more, got {min_size}")
+        for name, value, least in (("long_side", long_side, _LEAST_SIDE), ("max_faces", max_faces, 1)):
             if value is not None and value < least:
                 raise InputError(f"{name}: expected at least {least}, got {value}")
-        outputs = ("boxes", "scores", "keypoints")
-        self.session = open_model(model, task="faces", device=device, threads=threads, outputs=outputs)
-        given = {"min_score": min_score, "long_side": long_side, "max_faces": max_faces}
-        self._settings = {name: value for name, value in given.items() if value is not None}
+        if not isinstance(tile, bool) and not (isinstance(tile, int) and tile >= _LEAST_SIDE):
+            raise InputError(f"tile: expected True, False or a side of at least {_LEAST_SIDE} pixels, got {tile!r}")
+        if rotate not in get_args(Rotate):
+            raise InputError(f"rotate: expected {', '.join(get_args(Rotate))}, got {rotate!r}")
+        if isinstance(model, ModelSession):
+            self.session = model
+        else:
+            self.session = open_model(model, task="faces", device=device, threads=threads, outputs=_OUTPUTS)
+        own = self.session.settings
+        self._settings = {
+            name: value for name, value in {"min_score": min_score, "long_side": long_side}.items() if value is not None
+        }
+        if max_faces is not None and max_faces > own.get("max_faces", math.inf):
+            self._settings["max_faces"] = max_faces
         for name in self._settings:
-            if name not in self.session.settings:
+            if name not in own:
                 raise ModelError(f"{self.session.file.path}: this model has no setting {name}; leave it out")
+        self._min_size = min_size
+        self._max_faces = max_faces
+        self._side = int(own.get("long_side", _TILE_SIDE)) if tile is True else int(tile)
+        self._rotate = rotate
 
     @property
     def card(self) -> ModelCard:
@@ -55,6 +96,29 @@ class FaceModel:
     def __call__(self, image: NDArray[np.uint8]) -> Faces:
         """The faces of a picture by falling score, in its pixels. ``image`` is (H, W, 3) uint8 RGB. Raises `InputError`."""
         image = checked(image, self.card)
+        if self._rotate == "never":
+            faces = self._look(image)
+        else:
+            looks = [self._look_turned(image, turns) for turns in range(4)]
+            faces = merged(looks) if self._rotate == "all" else max(looks, key=lambda look: float(look.scores.sum()))
+        return faces[: self._max_faces]
+
+    def _look_turned(self, image: NDArray[np.uint8], quarter_turns: int) -> Faces:
+        turned = np.ascontiguousarray(np.rot90(image, -quarter_turns))
+        size_wh = (turned.shape[1], turned.shape[0])
+        faces = self._look(turned)
+        return replace(
+            faces,
+            boxes=turn_boxes(faces.boxes, -quarter_turns, size_wh),
+            keypoints=turn_points(faces.keypoints, -quarter_turns, size_wh),
+        )
+
+    def _look(self, image: NDArray[np.uint8]) -> Faces:
+        faces = find_in_tiles(self._find, image, self._side) if self._side else self._find(image)
+        return faces[(faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1, initial=np.inf) >= self._min_size]
+
+    def _find(self, image: NDArray[np.uint8]) -> Faces:
+        """What one run of the model finds."""
         small = shrunk(image, self._settings.get("long_side") or self.session.settings.get("long_side"))
         answers = self.session.run({"image": small, **self._settings})
         boxes, keypoints = answers["boxes"], answers["keypoints"]
