@@ -11,50 +11,13 @@ from typing import Any
 import torch
 
 from mien.card import ModelCard
+from mien.learn.graph import GRAPHS
 from mien.learn.recipe import Recipe
-
-_PICTURE = {"type": "uint8", "shape": "(H, W, 3)", "meaning": "RGB picture of any size"}
-INPUTS: dict[str, dict[str, dict[str, Any]]] = {
-    "faces": {
-        "image": _PICTURE,
-        "long_side": {
-            "type": "int64",
-            "shape": "()",
-            "default": 640,
-            "meaning": "longer side that the network sees, in pixels",
-        },
-        "min_score": {"type": "float32", "shape": "()", "default": 0.5, "meaning": "smallest score that is kept"},
-        "max_overlap": {"type": "float32", "shape": "()", "default": 0.5, "meaning": "IoU from which the weaker face goes"},
-        "max_faces": {"type": "int64", "shape": "()", "default": 1000, "meaning": "most faces, best first"},
-    },
-    "matte": {
-        "image": _PICTURE,
-        "long_side": {
-            "type": "int64",
-            "shape": "()",
-            "default": 320,
-            "meaning": "longer side that the network sees, in pixels",
-        },
-    },
-}
-OUTPUTS: dict[str, dict[str, dict[str, Any]]] = {
-    "faces": {
-        "boxes": {"type": "float32", "shape": "(N, 4)", "meaning": "x1 y1 x2 y2 in pixels of the picture"},
-        "scores": {"type": "float32", "shape": "(N,)", "meaning": "0 to 1, falling"},
-        "keypoints": {
-            "type": "float32",
-            "shape": "(N, 5, 2)",
-            "meaning": "left eye, right eye, nose, left and right mouth corner; the subject's own left",
-        },
-    },
-    "matte": {"matte": {"type": "float32", "shape": "(H, W)", "meaning": "share of person, 0 to 1, at picture size"}},
-}
 
 
 def draft_card(recipe: Recipe) -> ModelCard:
     """A card with what the recipe alone decides."""
-    inputs = {name: dict(entry) for name, entry in INPUTS[recipe.task].items()}
-    inputs["long_side"]["default"] = recipe.long_side
+    graph = GRAPHS[recipe.task]
     return ModelCard(
         name=recipe.name,
         task=recipe.task,
@@ -62,8 +25,8 @@ def draft_card(recipe: Recipe) -> ModelCard:
         summary=recipe.summary,
         intended_use=recipe.intended_use,
         known_failures=recipe.known_failures,
-        inputs=inputs,
-        outputs=OUTPUTS[recipe.task],
+        inputs=graph.inputs(recipe.long_side),
+        outputs=graph.outputs,
         input_limits={"min_side": 1, "max_side": 65535},
     )
 

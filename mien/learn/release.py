@@ -58,8 +58,12 @@ def release(
         set_default(model, "min_score", thresholds["default"])
         save_model(model, draft, {CARD_KEY: replace(draft_card(recipe), thresholds=thresholds).to_json()})
         report = evaluate(draft, out / "validation")
+    draft_inputs = draft_card(recipe).inputs
+    if "default" in thresholds:
+        draft_inputs = {**draft_inputs, "min_score": {**draft_inputs["min_score"], "default": thresholds["default"]}}
     card = replace(
         draft_card(recipe),
+        inputs=draft_inputs,
         thresholds=thresholds,
         training={**facts, "parity": f"{difference:.1e}"},
         data=data_facts(recipe, counts),
@@ -67,8 +71,7 @@ def release(
         created=today(),
     )
     save_model(model, path, {CARD_KEY: card.to_json(), GOLDEN_KEY: golden_to_json([_golden(draft, recipe.task)])})
-    if (out / "log" / "metrics.csv").exists():
-        plot_curves(out / "log" / "metrics.csv", out / "curves.png")
+    plot_curves(out / "tensorboard", out / "curves.png")
     return path
 
 

@@ -6,6 +6,8 @@ import copy
 import logging
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -32,18 +34,57 @@ from mien.learn.release import release
 
 log = logging.getLogger(__name__)
 
-NETWORKS: dict[str, type[nn.Module]] = {"faces": FaceNetwork, "matte": MatteNetwork}
+
+@dataclass(frozen=True)
+class Task:
+    """What training one kind of model takes.
+
+    network: its class. canvases: makes the training pictures. collate: joins them to a batch, pictures first.
+    losses: from the network's answer, the batch and its pictures' (height, width) to named losses with their ``total``.
+    """
+
+    network: type[nn.Module]
+    canvases: Callable[[Gathered, int], Any]
+    collate: Callable[[Any], Any]
+    losses: Callable[[Tensor, Any, tuple[int, int]], dict[str, Tensor]]
+
+
+_face_loss, _matte_loss = FaceLoss(), MatteLoss()
+
+TASKS = {
+    "faces": Task(
+        network=FaceNetwork,
+        canvases=lambda gathered, seed: FaceCanvases(gathered.train, gathered.cache, seed),
+        collate=collate_faces,
+        losses=lambda answer, batch, size_hw: _face_loss(answer, size_hw, batch[1]),
+    ),
+    "matte": Task(
+        network=MatteNetwork,
+        canvases=lambda gathered, seed: MatteCanvases(
+            gathered.train, gathered.cache, seed, [source.is_composited for source in gathered.origin]
+        ),
+        collate=collate_mattes,
+        losses=lambda answer, batch, _: _matte_loss(answer, batch[1].float() / 255, batch[2].float()),
+    ),
+}
+"""Every task that can be trained."""
+
+
+def task_of(recipe: Recipe) -> Task:
+    """How the recipe's kind of model is trained. Raises `DataError` for an unknown one."""
+    if recipe.task not in TASKS:
+        raise DataError(f"task: expected one of {', '.join(TASKS)}, got {recipe.task!r}")
+    return TASKS[recipe.task]
 
 
 def build_network(recipe: Recipe) -> nn.Module:
     """The untrained network of a recipe, its weights decided by the seed. Raises `DataError` for an unknown task or
     setting.
     """
-    if recipe.task not in NETWORKS:
-        raise DataError(f"task: expected one of {', '.join(NETWORKS)}, got {recipe.task!r}")
     torch.manual_seed(recipe.seed)
+    settings = {name: list(value) if isinstance(value, tuple) else value for name, value in recipe.network.items()}
     try:
-        return NETWORKS[recipe.task](**{name: list(v) if isinstance(v, tuple) else v for name, v in recipe.network.items()})
+        return task_of(recipe).network(**settings)
     except TypeError as error:
         raise DataError(f"[network]: {str(error).split('() ')[-1]}") from None
 
@@ -56,7 +97,7 @@ class Learner(L.LightningModule):
         self.recipe, self.steps = recipe, steps
         self.network = build_network(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.loss: Any = FaceLoss() if recipe.task == "faces" else MatteLoss()
+        self.losses = task_of(recipe).losses
         self.seconds = 0.0
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -67,11 +108,7 @@ class Learner(L.LightningModule):
 
     def training_step(self, batch: Any, number: int) -> Tensor:
         image = batch[0].float().contiguous(memory_format=torch.channels_last)
-        answer = self.network(image)
-        if self.recipe.task == "faces":
-            losses = self.loss(answer, tuple(image.shape[2:]), batch[1])
-        else:
-            losses = self.loss(answer, batch[1].float() / 255, batch[2].float())
+        losses = self.losses(self.network(image), batch, tuple(image.shape[2:]))
         self.log_dict(
             {f"loss/{name}": value.detach() for name, value in losses.items()},
             on_step=False,
@@ -172,6 +209,7 @@ def train(
     Raises `DataError` for a wrong recipe or data.
     """
     recipe = read_recipe(Path(recipe_path), root)
+    task = task_of(recipe)
     out = out or Path("runs") / recipe.name
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
@@ -180,9 +218,9 @@ def train(
     schedule = recipe.schedule
     draws = Draws(gathered.weights, schedule.pictures_per_epoch, schedule.batch, schedule.sizes, recipe.seed)
     loader: DataLoader[Any] = DataLoader(
-        _canvases(recipe, gathered),
+        task.canvases(gathered, recipe.seed),
         batch_sampler=draws,
-        collate_fn=_collate(recipe),
+        collate_fn=task.collate,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
@@ -191,7 +229,7 @@ def train(
     trainer = L.Trainer(
         max_epochs=min(schedule.epochs, max_epochs or schedule.epochs),
         accelerator="cpu",
-        logger=[CSVLogger(out, name=None, version="log"), TensorBoardLogger(out, name=None, version="tensorboard")],
+        logger=TensorBoardLogger(out, name=None, version="tensorboard"),
         callbacks=[
             ModelCheckpoint(
                 last.parent, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
@@ -209,13 +247,3 @@ def train(
     trainer.fit(learner, loader, ckpt_path=str(last) if resume and last.exists() else None)
     facts = training_facts(recipe, gathered.data_hash, trainer.current_epoch, learner.seconds / 3600)
     return release(learner.average, recipe, gathered.validation, facts, gathered.counts, out)
-
-
-def _canvases(recipe: Recipe, gathered: Gathered) -> Any:
-    if recipe.task == "faces":
-        return FaceCanvases(gathered.train, gathered.cache, recipe.seed)
-    return MatteCanvases(gathered.train, gathered.cache, recipe.seed, [source.is_composited for source in gathered.origin])
-
-
-def _collate(recipe: Recipe) -> Any:
-    return collate_faces if recipe.task == "faces" else collate_mattes
