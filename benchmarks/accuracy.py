@@ -1,6 +1,6 @@
 """Accuracy on the held-out parts, beside peers, in one run; needs the training data and says so where it is absent.
 
-    python -m benchmarks.accuracy [--no-write]
+    python -m benchmarks.accuracy [--only faces|matte] [--no-write]
 
 The held-out parts are those of the recipes: whole near-duplicate groups, taken before any training.
 """
@@ -88,15 +88,18 @@ def matte_tables() -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-write", action="store_true", help="print only")
+    parser.add_argument("--only", choices=("faces", "matte"), help="judge one model only")
     options = parser.parse_args()
     if not (ROOT.parent / "shared" / "data").is_dir():
         print("accuracy: left out, the training data (../shared/data) is not there")
         return
     cv2.setNumThreads(1)
-    text = "\n\n".join([*face_tables(), *matte_tables()])
-    print(text)
-    if not options.no_write:
-        put("accuracy", text, "docs/benchmarks.md")
+    for name, tables in (("faces", face_tables), ("matte", matte_tables)):
+        if options.only in (None, name):
+            text = "\n\n".join(tables())
+            print(text)
+            if not options.no_write:
+                put(f"accuracy-{name}", text, "docs/benchmarks.md")
 
 
 if __name__ == "__main__":

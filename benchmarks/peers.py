@@ -45,7 +45,7 @@ def yunet(long_side: int) -> Detector:
 
 
 def ultra_light(long_side: int) -> Detector:
-    """Ultra-Light-Fast-Generic-Face-Detector RFB-320 or -640 through onnxruntime, one thread."""
+    """Ultra-Light-Fast-Generic-Face-Detector RFB-320 through onnxruntime, one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
@@ -87,7 +87,6 @@ def face_peers() -> tuple[dict[str, Detector], list[str]]:
     known = {
         "YuNet at 640": (lambda: yunet(640), "yunet_n_640_640.onnx"),
         "YuNet at 320": (lambda: yunet(320), "yunet_n_640_640.onnx"),
-        "Ultra-Light RFB-640": (lambda: ultra_light(640), "version-RFB-640.onnx"),
         "Ultra-Light RFB-320": (lambda: ultra_light(320), "version-RFB-320.onnx"),
     }
     there = {name: make() for name, (make, file) in known.items() if (FOLDER / file).is_file()}

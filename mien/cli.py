@@ -23,20 +23,8 @@ from mien.errors import MienError
 from mien.types import Failure, Frame
 
 _EXTRAS = {
-    **dict.fromkeys(
-        (
-            "albumentations",
-            "lightning",
-            "matplotlib",
-            "onnx",
-            "onnxscript",
-            "pyarrow",
-            "safetensors",
-            "tensorboard",
-            "torch",
-        ),
-        "train",
-    ),
+    **dict.fromkeys(("albumentations", "lightning", "matplotlib", "onnx", "onnxscript"), "train"),
+    **dict.fromkeys(("pyarrow", "safetensors", "tensorboard", "torch"), "train"),
     **dict.fromkeys(("fastapi", "prometheus_client", "uvicorn", "websockets"), "serve"),
     "ray": "scale",
 }
@@ -55,6 +43,9 @@ app.add_typer(models_app, name="models")
 
 Sources = Annotated[
     list[str], typer.Argument(metavar="SOURCE", help="Pictures, folders of pictures, or patterns such as 'trip/*.jpg'.")
+]
+Model = Annotated[
+    str, typer.Option("--model", metavar="NAME|FILE", help="What finds faces: a shipped model or an ONNX file.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, openvino or an onnxruntime provider; it must be there.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads that one model call may use.")]
@@ -89,6 +80,7 @@ def _start(
         "mien analyze photo.jpg",
         "mien analyze holiday/ -o results",
         "mien analyze holiday/ --json > faces.jsonl",
+        "mien analyze school-class.jpg --tile --min-size 10",
     )
 )
 def analyze(
@@ -103,7 +95,25 @@ def analyze(
         float | None,
         typer.Option(min=0, max=1, help="Leave out faces that score less; the model's own threshold if not given."),
     ] = None,
+    min_size: Annotated[
+        float, typer.Option(min=0, metavar="PX", help="Leave out faces whose box has a shorter side, in pixels.")
+    ] = 0,
+    max_faces: Annotated[int | None, typer.Option(min=1, help="At most so many faces a picture, the best ones.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="See the pictures smaller: quicker, misses small faces.")] = False,
+    tile: Annotated[
+        bool, typer.Option("--tile", help="Look at parts of each picture as well: slow, finds the smallest faces.")
+    ] = False,
+    tile_side: Annotated[
+        int | None,
+        typer.Option(min=32, metavar="PX", help="Side of the smallest parts, implies --tile; less finds smaller faces."),
+    ] = None,
+    rotate: Annotated[
+        str, typer.Option(metavar="never|auto|all", help="Try all four ways round: keep the best one, or all faces.")
+    ] = "never",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Pictures at the same time; one for each processor, 4 at most, if not given.")
+    ] = None,
+    model: Model = "faces",
     device: Device = "cpu",
     threads: Threads = 1,
     overwrite: Overwrite = False,
@@ -114,20 +124,32 @@ def analyze(
     """
     from mien.attributes import from_card
     from mien.media.sinks import OutputFolder
-    from mien.media.sources import Photos, expand
+    from mien.media.sources import expand
     from mien.media.write import whole_file, write
-    from mien.pipeline import Prediction, Settings, analyze_stages, face_model, run
+    from mien.models.settings import Settings, face_model
+    from mien.pipeline import Prediction, faces_stage, run_batch
 
     paths = expand(sources)
     folder = OutputFolder(output, paths, (".json", ".overlay.jpg"), overwrite=overwrite) if output else None
-    settings = Settings(min_score=min_score, fast=fast, device=device, threads=threads)
-    described = from_card(face_model(settings).card.attributes)
+    settings = Settings(
+        model=model,
+        min_score=min_score,
+        min_size=min_size,
+        max_faces=max_faces,
+        fast=fast,
+        tile=tile_side or tile,
+        rotate=rotate,  # type: ignore[arg-type]  # checked where it is used
+        device=device,
+        threads=threads,
+    )
+    finder = face_model(settings)
+    described = from_card(finder.card.attributes)
     report = _Report("faces", "best")
 
     # A bar and lines of JSON would spoil each other on one terminal.
     is_watched = _is_watched(len(paths)) and not (as_json and sys.stdout.isatty())
     with _bar(is_shown=is_watched) as bar:
-        results = run(Photos(paths), analyze_stages(settings))
+        results = run_batch(paths, [faces_stage(finder)], workers=workers)
         for number, result in enumerate(bar.track(results, total=len(paths), description="pictures")):
             prediction = Prediction.of(result, described)
             line = json.dumps(prediction.to_json(), allow_nan=False)
@@ -154,6 +176,10 @@ def filter(  # noqa: A001
         typer.Option(help="'transparent', a word such as 'blur', a colour or a picture file; a framed poster if not given."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Chooses among results that suit equally well.")] = 0,
+    model: Model = "faces",
+    matte_model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="What tells people from background: a shipped model or an ONNX file.")
+    ] = "matte",
     device: Device = "cpu",
     threads: Threads = 1,
     overwrite: Overwrite = False,
@@ -162,11 +188,13 @@ def filter(  # noqa: A001
     from mien.media.sinks import OutputFolder
     from mien.media.sources import Photos, expand
     from mien.media.write import write
-    from mien.pipeline import Settings, filter_stages, run
+    from mien.models.settings import Settings
+    from mien.pipeline import filter_stages, run
 
     paths = expand(sources)
     folder = OutputFolder(output, paths, (".png",), overwrite=overwrite)
-    stages = filter_stages(Settings(device=device, threads=threads), background, seed=seed)
+    settings = Settings(model=model, matte_model=matte_model, device=device, threads=threads)
+    stages = filter_stages(settings, background, seed=seed)
     report = _Report("result")
 
     with _bar(is_shown=_is_watched(len(paths))) as bar:
@@ -193,12 +221,14 @@ def models(context: typer.Context) -> None:
     from mien.models.onnx_file import read_onnx
     from mien.models.store import summary
 
-    table = Table("name", "task", "version", "size", "scores", "what it is", box=box.SIMPLE_HEAD)
+    table = Table("name", "what it is", "scores", "trained on (terms)", box=box.SIMPLE_HEAD, show_lines=True)
     for name, path in _shipped().items():
-        row = summary(name)
-        scores = [score for score in read_onnx(path).card.scores if score.get("slice", "all") == "all"]
+        row, card = summary(name), read_onnx(path).card
+        about = f"{row.summary}\n{row.version}, {row.size_bytes / 1e6:.2f} MB, weights {row.licence}"
+        scores = [score for score in card.scores if score.get("slice", "all") == "all"]
         shown = "\n".join(f"{score.get('metric', '')} {score.get('value', 0):.3f}" for score in scores[:4])
-        table.add_row(*map(_plain, (name, row.task, row.version, f"{row.size_bytes / 1e6:.2f} MB", shown, row.summary)))
+        data = "\n".join(f"{one.get('pictures')} {one.get('name')} ({one.get('terms')})" for one in card.data)
+        table.add_row(*map(_plain, (name, about, shown, data)))
     _console().print(table)
 
 

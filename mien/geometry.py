@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 
+_NMS_BLOCK = 256
+
 
 def box_area(boxes: Array) -> Array:
     """Area of each box. ``boxes`` is (..., 4) in pixels; boxes turned inside out have area 0."""
@@ -70,7 +72,7 @@ def clip_boxes(boxes: Array, width: int, height: int) -> Array:
 def turn_points(points: Array, quarter_turns: int, size_wh: tuple[int, int]) -> Array:
     """Where points come to lie when their picture is turned clockwise by 90 degrees ``quarter_turns`` times.
 
-    points: (..., 2) in pixels. size_wh: of the picture before the turn. The turned picture is ``np.rot90(image, -quarter_turns)``.
+    points: (..., 2) in pixels. size_wh: of the picture before the turn. It becomes ``np.rot90(image, -quarter_turns)``.
     Negative turns go back. Nothing is interpolated: whole and half pixels stay exact.
     """
     width, height = size_wh
@@ -85,27 +87,34 @@ def turn_boxes(boxes: Array, quarter_turns: int, size_wh: tuple[int, int]) -> Ar
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 
+def is_same(boxes: Array, others: Array, *, max_overlap: float = 0.5, max_covered: float = 1.0) -> NDArray[np.bool_]:
+    """For every pair whether the other stands for the box: (N, 4) and (M, 4) give (N, M).
+
+    It does when their IoU is over ``max_overlap``, or when more than the share ``max_covered`` of the box lies in the other.
+    """
+    shared = intersection_area(boxes, others)
+    areas = box_area(boxes)[:, None]
+    union = areas + box_area(others)[None, :] - shared
+    return np.asarray((shared > max_overlap * union) | (shared > max_covered * areas))
+
+
 def non_maximum_suppression(
     boxes: Array, scores: Array, *, max_overlap: float = 0.5, max_covered: float = 1.0
 ) -> NDArray[np.intp]:
     """Rows of the boxes that stay when each thing is kept once, by falling score; equal scores keep their order.
 
-    boxes: (N, 4) pixels. scores: (N,). A box goes when its IoU with a better one is over ``max_overlap``, or when a better
-    one covers more than the share ``max_covered`` of it (a part found beside its whole). A box around better ones stays.
+    boxes: (N, 4) pixels. scores: (N,). A box goes when a better one stands for it, see `is_same`: one much like it, or one
+    that it is a part of. A box around better ones stays.
     """
-    waiting = np.argsort(-scores, kind="stable")
-    kept = []
-    while waiting.size:
-        kept.append(waiting[0])
-        rest = waiting[1:]
-        waiting = rest[~is_covered(boxes[rest], boxes[waiting[:1]], max_overlap=max_overlap, max_covered=max_covered)]
-    return np.array(kept, np.intp)
-
-
-def is_covered(boxes: Array, others: Array, *, max_overlap: float, max_covered: float) -> NDArray[np.bool_]:
-    """Which boxes one of the others stands for: IoU over ``max_overlap``, or more than ``max_covered`` of it inside the other.
-
-    (N, 4) and (M, 4) give (N,).
-    """
-    shared = (iou(boxes, others) > max_overlap) | (covered_share(boxes, others) > max_covered)
-    return np.asarray(shared.any(axis=1))
+    order = np.argsort(-scores, kind="stable")
+    kept = np.empty(0, np.intp)
+    for start in range(0, len(order), _NMS_BLOCK):
+        rows = order[start : start + _NMS_BLOCK]
+        rows = rows[~is_same(boxes[rows], boxes[kept], max_overlap=max_overlap, max_covered=max_covered).any(axis=1)]
+        same = is_same(boxes[rows], boxes[rows], max_overlap=max_overlap, max_covered=max_covered)
+        is_kept = np.ones(len(rows), bool)
+        for row in range(len(rows)):
+            if is_kept[row]:
+                is_kept[row + 1 :] &= ~same[row + 1 :, row]
+        kept = np.concatenate([kept, rows[is_kept]])
+    return kept

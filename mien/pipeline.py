@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import Any, TypeAlias, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +20,8 @@ from mien.attributes import Attribute
 from mien.errors import InputError, MienError
 from mien.media.read import Readable, read
 from mien.media.sources import Photos, Source
+from mien.models.settings import FaceOptions, Options, Settings, face_model, matte_model
 from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame, Stage
-
-if TYPE_CHECKING:
-    from mien.models.faces import FaceModel
-    from mien.models.matte import MatteModel
 
 Pictures: TypeAlias = list[Any] | tuple[Readable, ...]
 """Several pictures: a list (of any of the forms that `read` takes) or a tuple."""
@@ -30,62 +29,8 @@ Pictures: TypeAlias = list[Any] | tuple[Readable, ...]
 logger = logging.getLogger(__name__)
 
 JSON_VERSION = 1
-FAST_LONG_SIDE = 320
-"""Long side in pixels at which a face model sees pictures when speed matters more than small faces."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How models are run.
-
-    faces, matte: a shipped model's name or a model file. min_score: 0 to 1, None for the model's own threshold.
-    fast: see pictures at `FAST_LONG_SIDE`; small faces are missed. device: "cpu", "cuda", "openvino" or a provider of
-    onnxruntime; one that is not there is an error. threads: that one model call may use.
-    """
-
-    faces: str | Path = "faces"
-    matte: str | Path = "matte"
-    min_score: float | None = None
-    fast: bool = False
-    device: str = "cpu"
-    threads: int = 1
-
-
-def face_model(settings: Settings) -> FaceModel:
-    """The face model that these settings ask for, loaded once and shared. Raises `ModelError` and `InputError`."""
-    long_side = FAST_LONG_SIDE if settings.fast else None
-    path, changed_ns = _model_file(settings.faces)
-    return _face_model(path, changed_ns, settings.device, settings.threads, settings.min_score, long_side)
-
-
-def matte_model(settings: Settings) -> MatteModel:
-    """The matte model that these settings ask for, loaded once and shared. Raises `ModelError` and `InputError`."""
-    path, changed_ns = _model_file(settings.matte)
-    return _matte_model(path, changed_ns, settings.device, settings.threads)
-
-
-def _model_file(name_or_path: str | Path) -> tuple[Path, int]:
-    """The file and when it changed, so that a new model under an old name is loaded anew."""
-    from mien.models.store import model_path
-
-    path = model_path(name_or_path)
-    return path, path.stat().st_mtime_ns if path.is_file() else 0
-
-
-@lru_cache(maxsize=4)
-def _face_model(
-    path: Path, changed_ns: int, device: str, threads: int, min_score: float | None, long_side: int | None
-) -> FaceModel:
-    from mien.models.faces import FaceModel
-
-    return FaceModel(path, device=device, threads=threads, min_score=min_score, long_side=long_side)
-
-
-@lru_cache(maxsize=4)
-def _matte_model(path: Path, changed_ns: int, device: str, threads: int) -> MatteModel:
-    from mien.models.matte import MatteModel
-
-    return MatteModel(path, device=device, threads=threads)
+MOST_WORKERS = 4
+"""Pictures of a batch that are worked on at the same time unless more are asked for."""
 
 
 def faces_stage(model: Callable[[NDArray[np.uint8]], Faces]) -> Stage:
@@ -144,6 +89,49 @@ def run(source: Source, stages: Sequence[Stage]) -> Iterator[Frame | Failure]:
     with closing(source):
         for frame in source:
             yield frame if isinstance(frame, Failure) else _through(frame, stages, source.is_batch)
+
+
+def run_batch(
+    photos: Sequence[Readable], stages: Sequence[Stage], *, workers: int | None = None
+) -> Iterator[Frame | Failure]:
+    """Put pictures through the stages as `run` does with `Photos`, several at the same time; results come in order.
+
+    photos: see `read`. stages: without memory, as threads share them. workers: pictures at the same time, each read, decoded
+    and looked at on a thread of its own; None takes one for each processor, at most `MOST_WORKERS`. At most one picture more
+    than there are workers is held. The results do not depend on it. A batch with open files in it is read one after another.
+
+    Raises `InputError` when ``workers`` is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers: expected at least 1, got {workers}")
+    wanted = min(workers or min(MOST_WORKERS, _processors()), len(photos))
+    # Open files may share one position, as the members of an archive do.
+    if wanted <= 1 or any(hasattr(photo, "read") for photo in photos):
+        return run(Photos(photos), stages)
+    return _in_parallel(photos, stages, wanted)
+
+
+def _in_parallel(photos: Sequence[Readable], stages: Sequence[Stage], workers: int) -> Iterator[Frame | Failure]:
+    def one(photo: Readable) -> Frame | Failure:
+        (result,) = run(Photos([photo]), stages)
+        return result
+
+    waiting: deque[Future[Frame | Failure]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="mien-batch")
+    try:
+        for photo in photos:
+            waiting.append(pool.submit(one, photo))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _through(frame: Frame, stages: Sequence[Stage], is_batch: bool) -> Frame | Failure:
@@ -251,49 +239,26 @@ def _number(value: float, digits: int) -> float | None:
 
 
 @overload
-def analyze(
-    source: Readable,
-    *,
-    min_score: float | None = None,
-    fast: bool = False,
-    model: str | Path = "faces",
-    device: str = "cpu",
-    threads: int = 1,
-) -> Prediction: ...
+def analyze(source: Readable, *, workers: int | None = None, **options: Unpack[FaceOptions]) -> Prediction: ...
 @overload
+def analyze(source: Pictures, *, workers: int | None = None, **options: Unpack[FaceOptions]) -> list[Prediction]: ...
 def analyze(
-    source: Pictures,
-    *,
-    min_score: float | None = None,
-    fast: bool = False,
-    model: str | Path = "faces",
-    device: str = "cpu",
-    threads: int = 1,
-) -> list[Prediction]: ...
-def analyze(
-    source: Readable | Pictures,
-    *,
-    min_score: float | None = None,
-    fast: bool = False,
-    model: str | Path = "faces",
-    device: str = "cpu",
-    threads: int = 1,
+    source: Readable | Pictures, *, workers: int | None = None, **options: Unpack[FaceOptions]
 ) -> Prediction | list[Prediction]:
     """Find the faces in a picture, or in each of a list of pictures.
 
     source: a file name, encoded bytes, an open binary file or an array (H, W, 3) uint8 RGB; or a list or tuple of these.
-    min_score, fast, device, threads: see `Settings`. model: a shipped face model's name or a model file.
+    workers: pictures of a list that are worked on at the same time, see `run_batch`. options: see `Settings`.
 
     One picture gives one `Prediction`, a list gives a list in the same order. A picture of a list that cannot be done has
     its ``error`` set; a single one raises it. Raises `InputError` and `ModelError`.
     """
-    settings = Settings(faces=model, min_score=min_score, fast=fast, device=device, threads=threads)
-    finder = face_model(settings)
+    finder = face_model(Settings(**options))
     described = face_attributes.from_card(finder.card.attributes)
     if not isinstance(source, list | tuple):
         return Prediction.of(_single(source, [faces_stage(finder)]), described)
     again = [photo if isinstance(photo, str | Path | bytes) else None for photo in source]
-    results = run(Photos(source), [faces_stage(finder)])
+    results = run_batch(source, [faces_stage(finder)], workers=workers)
     return [Prediction.of(result, described, picture=photo) for result, photo in zip(results, again, strict=True)]
 
 
@@ -316,18 +281,18 @@ class Filtered:
 
 
 def filter(  # noqa: A001
-    source: Readable, background: str | None = None, *, seed: int = 0, device: str = "cpu", threads: int = 1
+    source: Readable, background: str | None = None, *, seed: int = 0, **options: Unpack[Options]
 ) -> Filtered:
     """Make a new picture of the people in one.
 
     source: a file name, encoded bytes, an open binary file or an array (H, W, 3) uint8 RGB.
     background: None makes the framed poster. "transparent" cuts the people out, at the picture's own size; a word, a colour
         or a picture puts them before that, see `mien.filters.preset.render`.
-    seed: chooses among equally good posters. device, threads: see `Settings`.
+    seed: chooses among equally good posters. options: see `Settings`.
 
     Raises `InputError` and `ModelError`.
     """
-    frame = _single(source, filter_stages(Settings(device=device, threads=threads), background, seed=seed))
+    frame = _single(source, filter_stages(Settings(**options), background, seed=seed))
     return Filtered(frame.image, frame.alpha, frame.source)
 
 

@@ -9,15 +9,18 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
+import tiny_models as tiny
 
 import mien
 from mien import cli, pipeline
 from mien.media.read import read
 from mien.media.write import write
-from mien.models import store
+from mien.models import settings, store
+from mien.models.settings import FaceOptions, Options
 from mien.types import Faces
 
 Run = Callable[..., tuple[int, str, str]]
@@ -54,7 +57,8 @@ def models(monkeypatch: pytest.MonkeyPatch) -> None:
     def matte(image: np.ndarray) -> np.ndarray:
         return (np.arange(len(image))[:, None] < len(image) / 2) * np.ones(image.shape[:2], np.float32)
 
-    monkeypatch.setattr(pipeline, "face_model", lambda settings: Finder())
+    for module in (settings, pipeline):
+        monkeypatch.setattr(module, "face_model", lambda settings: Finder())
     monkeypatch.setattr(pipeline, "matte_model", lambda settings: matte)
 
 
@@ -173,6 +177,10 @@ def test_filter_writes_posters_and_cutouts(run: Run, photos: Path, tmp_path: Pat
         (["analyze"], "Missing argument 'SOURCE"),
         (["analyze", "x.jpg", "--min-score", "3"], "Invalid value for '--min-score'"),
         (["analyze", "x.jpg", "--threads", "0"], "Invalid value for '--threads'"),
+        (["analyze", "x.jpg", "--min-size", "-1"], "Invalid value for '--min-size'"),
+        (["analyze", "x.jpg", "--max-faces", "0"], "Invalid value for '--max-faces'"),
+        (["analyze", "x.jpg", "--tile-side", "20"], "Invalid value for '--tile-side'"),
+        (["analyze", "x.jpg", "--workers", "0"], "Invalid value for '--workers'"),
         (["filter", "x.jpg"], "Missing option '--output'"),
         (["filter", "x.jpg", "-o", "out", "--background", "transparnt"], "mien: background 'transparnt': expected"),
         (["analyze", "nothing/*.jpg"], "mien: nothing/*.jpg: expected a pattern that fits some file, found none"),
@@ -227,6 +235,81 @@ def test_the_command_line_and_python_agree(run: Run) -> None:
     assert json.loads(out) == mien.analyze(photo).to_json()
 
 
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    return tiny.save(tmp_path / "tiny.onnx", tiny.build(tiny.WRITTEN_FACES), tiny.card("faces"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ([], {}),
+        (["--min-score", "0.2"], {"min_score": 0.2}),
+        (["--min-size", "9.5"], {"min_size": 9.5}),
+        (["--min-score", "0.2", "--max-faces", "2"], {"min_score": 0.2, "max_faces": 2}),
+        (["--tile"], {"tile": True}),
+        (["--tile-side", "32"], {"tile": 32}),
+        (["--tile", "--tile-side", "40"], {"tile": 40}),
+        (["--rotate", "auto"], {"rotate": "auto"}),
+        (["--rotate", "all", "--min-score", "0"], {"rotate": "all", "min_score": 0}),
+        (["--workers", "2", "--threads", "2"], {"threads": 2}),
+    ],
+)
+def test_every_door_gives_the_same_answer(
+    run: Run, tiny_model: Path, tmp_path: Path, arguments: list[str], options: FaceOptions
+) -> None:
+    image = tiny.written(64, 48, [(3, 4, 20, 30, 0.6), (1, 1, 9, 9, 0.3), (25, 6, 45, 36, 0.95)])
+    paths = [write(np.roll(image, shift, axis=1), tmp_path / f"{shift}.png") for shift in (0, 2, 4)]
+    wanted = [mien.analyze(path, model=tiny_model, **options).to_json() for path in paths]
+    assert sum(len(row["faces"]) for row in wanted) > 0
+    code, out, err = run("analyze", *paths, "--json", "--model", tiny_model, *arguments)
+    assert (code, err) == (0, "")
+    assert [json.loads(line) for line in out.splitlines()] == wanted
+    assert [found.to_json() for found in mien.analyze(paths, model=tiny_model, **options)] == wanted
+
+
+def test_every_option_has_its_place_on_the_command_line(run: Run) -> None:
+    shown = run("analyze", "--help")[1]
+    for name in get_type_hints(FaceOptions, localns={"Rotate": str}):
+        assert f"--{name.replace('_', '-')} " in shown
+    shown = run("filter", "--help")[1]
+    for name in set(Options.__annotations__) - set(FaceOptions.__annotations__) | {"model"}:
+        assert f"--{name.replace('_', '-')} " in shown
+
+
+def test_wrong_settings_and_models_are_one_line(run: Run, tiny_model: Path, photos: Path) -> None:
+    photo = photos / "p2.png"
+    for arguments, message in [
+        (["--rotate", "90"], "rotate: expected never, auto, all, got '90'"),
+        (["--min-size", "inf"], "min_size: expected pixels, 0 or more, got inf"),
+        (["--fast"], f"{tiny_model}: this model has no setting long_side; leave it out"),
+    ]:
+        assert run("analyze", photo, "--model", tiny_model, *arguments) == (2, "", f"mien: {message}\n")
+    code, _, err = run("analyze", photo, "--model", "tiny.onnx")
+    assert (code, err) == (2, "mien: tiny.onnx: no such model file\n")
+    code, _, err = run("filter", photo, "-o", photos / "out", "--model", tiny_model, "--matte-model", tiny_model)
+    assert (code, err) == (2, f"mien: {tiny_model}: expected a model for 'matte', got one for 'faces'\n")
+
+
+def test_filter_with_other_models(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    matte = tiny.save(tmp_path / "matte.onnx", tiny.build(tiny.RED_MATTE), tiny.card("matte"))
+    image = tiny.written(64, 48, [(3, 4, 20, 30, 0.6)])
+    image[10:, :30, 0] = 255
+    photo = write(image, tmp_path / "a.png")
+    code, _, err = run(
+        *("filter", photo, "-o", tmp_path / "out", "--background", "transparent"),
+        *("--model", tiny_model, "--matte-model", matte),
+    )
+    assert (code, err) == (0, "")
+    cut = mien.filter(photo, "transparent", model=tiny_model, matte_model=matte)
+    written = read(tmp_path / "out" / "a.png")
+    assert written.alpha is not None
+    assert cut.alpha is not None
+    assert np.array_equal(written.alpha, cut.alpha)
+    assert cut.alpha[20, 10] == 255
+    assert cut.alpha[20, 50] == 0
+
+
 def test_a_missing_extra_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     original = builtins.__import__
 
@@ -249,7 +332,7 @@ def test_a_fault_of_the_program_is_logged_and_exit_code_1(run: Run, monkeypatch:
     def broken(settings: object) -> None:
         raise KeyError("wires")
 
-    monkeypatch.setattr(pipeline, "face_model", broken)
+    monkeypatch.setattr(settings, "face_model", broken)
     code, out, err = run("analyze", photos)
     assert (code, out) == (1, "")
     assert (
@@ -257,13 +340,16 @@ def test_a_fault_of_the_program_is_logged_and_exit_code_1(run: Run, monkeypatch:
     )
 
 
-def test_odd_file_names_do_not_reach_the_terminal(run: Run, tmp_path: Path, models: None) -> None:
-    odd = tmp_path / "a\x1b[31m[bold]b.png"
+def test_odd_file_names_do_not_reach_the_terminal(
+    run: Run, tmp_path: Path, models: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = Path("a\x1b[31m[bold]b.png")  # short, so that the table does not fold it
     write(np.full((80, 90, 3), 70, np.uint8), odd)
     code, out, _ = run("analyze", odd)
     assert code == 0
     assert "\x1b" not in out
-    assert "[bold]b.png" in "".join(out.split()), "a long name is folded over lines, not changed"
+    assert "[bold]b.png" in out
     code, out, _ = run("analyze", odd, "--json")
     assert json.loads(out)["source"] == str(odd)
     code, _, err = run("analyze", f"{odd}\x1b]0;gone\n.png")

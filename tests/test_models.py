@@ -7,21 +7,29 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import tiny_models as tiny
 from onnx import TensorProto, helper, numpy_helper
+from test_tiles import Detector, chart
 
 from mien.card import GoldenVector
 from mien.errors import InputError, ModelError
+from mien.geometry import turn_boxes, turn_points
+from mien.media.read import read
 from mien.models import onnx_file, store
 from mien.models.faces import FaceModel
 from mien.models.matte import MatteModel
 from mien.models.onnx_file import read_onnx
 from mien.models.session import ModelSession
+from mien.models.tiles import tile_regions
+from mien.types import Faces
 
 
 def identity(*nodes: onnx.NodeProto, opset: int = 20, ir_version: int = 10, **parts: object) -> onnx.ModelProto:
@@ -376,11 +384,44 @@ class TestFaces:
             FaceModel(faces_file, long_side=320)
 
     @pytest.mark.parametrize(
-        "setting", [{"min_score": 1.5}, {"min_score": float("nan")}, {"long_side": 0}, {"max_faces": 0}]
+        "setting",
+        [
+            *({"min_score": 1.5}, {"min_score": float("nan")}, {"long_side": 0}, {"long_side": 64.5}),
+            *(
+                {"max_faces": 0},
+                {"max_faces": 2.5},
+                {"min_size": -1},
+                {"min_size": float("nan")},
+                {"min_size": float("inf")},
+            ),
+            *({"tile": 31}, {"tile": -640}, {"tile": 99.5}, {"tile": "yes"}, {"rotate": "90"}, {"rotate": True}),
+        ],
     )
     def test_wrong_settings(self, faces_file: Path, setting: dict[str, float]) -> None:
         with pytest.raises(InputError, match=f"{next(iter(setting))}: expected"):
             FaceModel(faces_file, **setting)
+
+    def test_small_faces_are_left_out_before_the_best_are_taken(self, faces_file: Path) -> None:
+        image = tiny.written(64, 48, [(3, 4, 13, 40, 0.95), (0, 0, 60, 11, 0.9), (5, 6, 25, 36, 0.8), (1, 1, 13, 13, 0.7)])
+        assert FaceModel(faces_file, min_size=10)(image).scores == pytest.approx([0.95, 0.9, 0.8, 0.7], abs=0.002)
+        assert FaceModel(faces_file, min_size=10.5)(image).scores == pytest.approx([0.9, 0.8, 0.7], abs=0.002)
+        best = FaceModel(faces_file, min_size=12, max_faces=1)(image)
+        assert best.boxes.tolist() == [[5, 6, 25, 36]]
+        assert best.keypoints.shape == (1, 5, 2)
+        assert len(FaceModel(faces_file, min_size=100)(image)) == 0
+
+    def test_more_faces_than_the_models_own_limit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(tiny._SETTINGS, "max_faces", np.int64(2))
+        path = tiny.save(tmp_path / "a.onnx", tiny.build(tiny.WRITTEN_FACES), tiny.card("faces"))
+        image = tiny.written(64, 48, [(n, n, 20 + n, 30, 0.9) for n in range(5)])
+        assert [len(FaceModel(path, max_faces=most)(image)) for most in (None, 1, 2, 4, 9)] == [2, 1, 2, 4, 5]
+
+    def test_an_open_session_is_shared(self, faces_file: Path) -> None:
+        first = FaceModel(faces_file)
+        second = FaceModel(first.session, min_score=0.2)
+        image = tiny.written(64, 48, [(3, 4, 20, 30, 0.6), (1, 1, 9, 9, 0.3)])
+        assert second.session is first.session
+        assert (len(first(image)), len(second(image))) == (1, 2)
 
     @pytest.mark.parametrize("image", WRONG_IMAGES)
     def test_wrong_pictures(self, faces_file: Path, image: object) -> None:
@@ -409,6 +450,13 @@ class TestFaces:
         assert np.abs(quick.boxes - true_box).max() <= 0.75 * cell + 0.5
         assert quick.boxes.dtype == np.float32
 
+    def test_views_of_pictures(self, tmp_path: Path) -> None:
+        model = FaceModel(tiny.save(tmp_path / "a.onnx", tiny.build(tiny.BRIGHT_FACE), tiny.card("faces")))
+        image = np.zeros((300, 400, 3), np.uint8)
+        image[100:200, 40:160] = 255
+        for view in (image, image[::-1], image[:, ::-1], np.rot90(image), image[:240, :, ::-1], image[::8, ::8]):
+            np.testing.assert_array_equal(model(view).boxes, model(view.copy()).boxes)
+
     def test_shrinking_follows_the_long_side_that_is_asked_for(self, tmp_path: Path) -> None:
         path = tiny.save(tmp_path / "a.onnx", tiny.build(tiny.BRIGHT_FACE), tiny.card("faces"))
         image = np.zeros((600, 800, 3), np.uint8)
@@ -417,6 +465,98 @@ class TestFaces:
         np.testing.assert_allclose(exact, [[203, 201, 501, 400]])
         near = FaceModel(path, long_side=200)(image).boxes
         assert 0 < np.abs(near - exact).max() <= 4
+
+
+class TestLooks:
+    """Which parts of a picture, and which ways round, a face model looks at."""
+
+    FOUND = Faces([[10, 4, 30, 28], [40, 10, 52, 24]], [0.9, 0.6], np.arange(20, dtype=np.float32).reshape(2, 5, 2) + 8)
+
+    @pytest.fixture
+    def look(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., FaceModel]:
+        """Face models that find `FOUND` in a 64 x 48 picture whose top left pixel is white: when it is upright."""
+        path = tiny.save(tmp_path / "a.onnx", tiny.build(tiny.BRIGHT_FACE), tiny.card("faces"))
+        monkeypatch.setattr(FaceModel, "_find", lambda self, image: self.find(image))
+
+        def make(find: Callable[[np.ndarray], Faces] = self.upright, **settings: Any) -> FaceModel:
+            model = FaceModel(path, **settings)
+            model.find = find  # type: ignore[attr-defined]
+            return model
+
+        return make
+
+    def upright(self, image: np.ndarray) -> Faces:
+        return self.FOUND if image[0, 0, 0] == 255 else Faces.none()
+
+    def picture(self, turns: int) -> np.ndarray:
+        image = np.zeros((48, 64, 3), np.uint8)
+        image[0, 0] = 255
+        return np.ascontiguousarray(np.rot90(image, -turns))
+
+    @pytest.mark.parametrize("turns", range(4))
+    @pytest.mark.parametrize("rotate", ["auto", "all"])
+    def test_turned_pictures(self, look: Callable[..., FaceModel], turns: int, rotate: str) -> None:
+        image = self.picture(turns)
+        assert len(look(rotate="never")(image)) == (2 if turns == 0 else 0)
+        faces = look(rotate=rotate)(image)
+        assert faces.scores.tolist() == self.FOUND.scores.tolist()
+        assert np.array_equal(faces.boxes, turn_boxes(self.FOUND.boxes, turns, (64, 48)))
+        assert np.array_equal(faces.keypoints, turn_points(self.FOUND.keypoints, turns, (64, 48)))
+        assert (faces.boxes[:, :2] < faces.boxes[:, 2:]).all()
+        assert (faces.boxes <= [*image.shape[1::-1], *image.shape[1::-1]]).all()
+
+    def test_auto_takes_one_way_round_and_all_takes_every_one(self, look: Callable[..., FaceModel]) -> None:
+        """Upright shows a face of 0.9; a quarter turn shows two of 0.6, one of them the same face."""
+        size_wh = (64, 48)
+        once = self.FOUND[[0]]
+        side = Faces(turn_boxes(self.FOUND.boxes, 1, size_wh), [0.6, 0.59], self.FOUND.keypoints)
+
+        def find(image: np.ndarray) -> Faces:
+            """The white pixel of the upright picture tells how it has been turned."""
+            return {(True, False): once, (False, True): side}.get(tuple(image[0, [0, -1], 0] == 255), Faces.none())
+
+        image = self.picture(0)
+        assert look(find, rotate="auto")(image).scores == pytest.approx([0.6, 0.59])
+        assert look(find, rotate="all")(image).scores == pytest.approx([0.9, 0.59])
+        assert look(find, rotate="all", max_faces=1)(image).boxes.tolist() == once.boxes.tolist()
+        assert look(find, rotate="auto", min_size=15)(image).scores == pytest.approx([0.9])
+
+    def test_doubtful_faces_do_not_turn_a_picture(self, look: Callable[..., FaceModel]) -> None:
+        def find(image: np.ndarray) -> Faces:
+            return self.FOUND[[0]] if image[0, 0, 0] == 255 else replace(self.FOUND, scores=np.float32([0.52, 0.51]))
+
+        model = look(find, rotate="auto")
+        assert model(self.picture(0)).scores == pytest.approx([0.52, 0.51])
+        model._settings["min_score"] = 0.5
+        assert model(self.picture(0)).scores == pytest.approx([0.9])
+
+    def test_equal_or_no_answers_leave_the_picture_as_it_is(self, look: Callable[..., FaceModel]) -> None:
+        assert look(lambda image: self.FOUND, rotate="auto")(self.picture(0)).boxes.tolist() == self.FOUND.boxes.tolist()
+        for rotate in ("auto", "all"):
+            assert len(look(lambda image: Faces.none(), rotate=rotate)(self.picture(2))) == 0
+
+    @pytest.mark.parametrize(("tile", "side"), [(True, 32), (48, 48), (40, 40)])
+    def test_tiles(self, look: Callable[..., FaceModel], tile: bool | int, side: int) -> None:
+        image = chart(300, 200)
+        face = np.array([[101, 77, 107, 83]], np.float32)
+        detector = Detector(face, smallest=1.6)
+        detector.side = 64
+        found = look(detector, tile=tile)(image)
+        assert found.boxes.tolist() == face.tolist()
+        assert detector.regions[: len(tile_regions(300, 200, side))] == tile_regions(300, 200, side)
+        assert len(look(Detector(face), tile=False)(image)) == 0
+        assert len(look(detector, tile=tile, min_size=6.5)(image)) == 0
+
+    def test_tiles_of_a_turned_picture(self, look: Callable[..., FaceModel]) -> None:
+        shapes = []
+
+        def find(image: np.ndarray) -> Faces:
+            shapes.append(image.shape[:2])
+            return Faces.none()
+
+        look(find, tile=32, rotate="auto")(np.zeros((40, 100, 3), np.uint8))
+        assert shapes.count((40, 100)) == shapes.count((100, 40)) == 2
+        assert len(shapes) == 2 * (len(tile_regions(100, 40, 32)) + len(tile_regions(40, 100, 32)))
 
 
 class TestMatte:
@@ -492,3 +632,17 @@ class TestShipped:
         np.testing.assert_allclose(quick.boxes, whole["boxes"], atol=0.03 * side)
         np.testing.assert_allclose(quick.keypoints, whole["keypoints"], atol=0.03 * side)
         np.testing.assert_allclose(quick.scores, whole["scores"], atol=0.05)
+
+    @pytest.mark.parametrize("turns", range(4))
+    def test_a_turned_picture_gives_the_same_faces(self, turns: int) -> None:
+        picture = Path(store.__file__).parents[2] / "samples" / "astronaut.jpg"
+        if "faces" not in store.shipped():
+            pytest.skip("the model is not trained yet")
+        image = read(picture).image[:440]
+        height, width = image.shape[:2]
+        upright = FaceModel()(image)
+        if not len(upright):
+            pytest.skip("the model is a draft that finds no face")
+        turned = FaceModel(rotate="auto")(np.ascontiguousarray(np.rot90(image, -turns)))
+        np.testing.assert_allclose(turned.boxes, turn_boxes(upright.boxes, turns, (width, height)), atol=1e-3)
+        np.testing.assert_allclose(turned.keypoints, turn_points(upright.keypoints, turns, (width, height)), atol=1e-3)

@@ -3,13 +3,17 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
+import tiny_models as tiny
 
 import mien
 from mien import pipeline
@@ -17,8 +21,10 @@ from mien.errors import InputError, ModelError, SourceError
 from mien.media.read import read
 from mien.media.sources import Photos
 from mien.media.write import write
+from mien.models.faces import Rotate
+from mien.models.settings import FaceOptions, Options
 from mien.models.store import shipped
-from mien.pipeline import Prediction, Settings, faces_stage, filter_stage, matte_stage, run, to_json
+from mien.pipeline import Prediction, Settings, faces_stage, filter_stage, matte_stage, run, run_batch, to_json
 from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame
 
 FACE = Faces([[10.004, 20, 50.5, 71.239]], [0.98765], [[[20, 30], [40.126, 30], [30, 45], [22, 60], [-0.001, 60]]])
@@ -156,8 +162,20 @@ def test_analyze_one_picture(fake: list[Settings], tmp_path: Path) -> None:
         assert found.draw().shape == (80, 90, 3)
         assert not np.array_equal(found.draw(), picture(60))
     assert mien.analyze(path).source == str(path)
-    mien.analyze(path, min_score=0.25, fast=True, model="mine.onnx", device="cuda", threads=3)
-    assert fake[-1] == Settings(faces="mine.onnx", min_score=0.25, fast=True, device="cuda", threads=3)
+    options: FaceOptions = {"model": "mine.onnx", "min_score": 0.25, "fast": True, "device": "cuda", "threads": 3}
+    mien.analyze(path, **options)
+    assert fake[-1] == Settings(**options)
+    options = {"min_size": 12.5, "max_faces": 3, "tile": 320, "rotate": "auto"}
+    mien.analyze([path], workers=2, **options)
+    assert fake[-1] == Settings(**options)
+    with pytest.raises(TypeError, match="min_scor"):
+        mien.analyze(path, min_scor=0.5)  # type: ignore[call-overload]
+
+
+def test_options_are_the_settings() -> None:
+    kinds = get_type_hints(Settings, localns={"Rotate": Rotate})
+    assert get_type_hints(Options, localns={"Rotate": Rotate}) == kinds
+    assert set(kinds) - set(get_type_hints(FaceOptions, localns={"Rotate": Rotate})) == {"matte_model"}
 
 
 def test_analyze_raises_for_one_bad_picture(fake: list[Settings]) -> None:
@@ -182,6 +200,109 @@ def test_analyze_a_list_keeps_the_order_and_the_errors(fake: list[Settings], tmp
         found[0].draw()
     assert mien.analyze([]) == []
     assert len(mien.analyze((path,))) == 1
+
+
+def level_of(image: np.ndarray) -> Faces:
+    """A face whose box tells the picture's grey level, after a while that differs from picture to picture."""
+    level = int(image[0, 0, 0])
+    if level == 13:
+        raise ModelError("thirteen")
+    time.sleep(0.02 * (level % 3 == 0))
+    return Faces([[level, 0, 90, 80]], [0.5], np.zeros((1, 5, 2)))
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2, 3, 16])
+def test_a_batch_is_the_same_with_any_number_of_workers(workers: int | None, tmp_path: Path) -> None:
+    paths = [write(picture(level), tmp_path / f"{level}.png") for level in range(6)]
+    photos = [*paths, "gone.jpg", picture(13), *map(picture, range(20, 40)), b"junk", paths[0].read_bytes()]
+    rows = [to_json(result) for result in run_batch(photos, [faces_stage(level_of)], workers=workers)]
+    assert rows == [to_json(result) for result in run(Photos(photos), [faces_stage(level_of)])]
+    assert [row["faces"][0]["box"][0] if row["faces"] else row["error"]["kind"] for row in rows] == [
+        *(*range(6), "input", "model", *range(20, 40), "input", 0)
+    ]
+
+
+def test_workers_work_at_the_same_time() -> None:
+    meeting = threading.Barrier(3, timeout=20)
+
+    def meet(image: np.ndarray) -> Faces:
+        meeting.wait()
+        return Faces.none()
+
+    results = list(run_batch([picture(level) for level in range(6)], [faces_stage(meet)], workers=3))
+    assert [type(result) for result in results] == [Frame] * 6
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_batch_holds_few_pictures(workers: int) -> None:
+    started = []
+
+    def note(frame: Frame) -> Frame:
+        started.append(frame)
+        return frame
+
+    results = run_batch([picture(level) for level in range(30)], [note], workers=workers)
+    for taken, _ in enumerate(results, 1):
+        time.sleep(0.005)
+        assert len(started) <= taken + workers + 1
+    assert len(started) == 30
+
+
+def test_leaving_a_batch_early_ends_its_threads() -> None:
+    before = threading.active_count()
+    results = run_batch([picture(level) for level in range(30)], [faces_stage(level_of)], workers=4)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_open_files_are_read_one_after_another(tmp_path: Path) -> None:
+    """As the members of an archive are, which share one position in its file."""
+    content = write(picture(7), tmp_path / "a.png").read_bytes()
+    busy = threading.Lock()
+
+    class Member(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            assert busy.acquire(blocking=False), "read by two threads at the same time"
+            time.sleep(0.01)
+            busy.release()
+            return super().read(size)
+
+    results = run_batch([Member(content) for _ in range(8)], [faces_stage(level_of)], workers=4)
+    assert [to_json(result)["faces"][0]["box"][0] for result in results] == [7] * 8
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_wrong_workers(workers: int) -> None:
+    with pytest.raises(InputError, match="workers: expected at least 1"):
+        run_batch([picture(1)], [], workers=workers)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({}, {"min_score": 0.2}, {"min_size": 9}, {"max_faces": 1}, {"tile": True}, {"tile": 32}),
+        *({"rotate": "auto"}, {"rotate": "all", "min_score": 0.0}),
+    ],
+)
+def test_a_file_its_bytes_its_pixels_and_lists_of_them_give_one_answer(options: FaceOptions, tmp_path: Path) -> None:
+    model = tiny.save(tmp_path / "tiny.onnx", tiny.build(tiny.WRITTEN_FACES), tiny.card("faces"))
+    image = tiny.written(64, 48, [(3, 4, 20, 30, 0.6), (1, 1, 9, 9, 0.3), (25, 6, 45, 36, 0.95)])
+    path = write(image, tmp_path / "a.png")
+    sources = [path, str(path), path.read_bytes(), image]
+    one = mien.analyze(path, model=model, **options).to_json()
+    assert one["faces"]
+    for workers in (None, 1, 3):
+        found = [mien.analyze(source, model=model, **options) for source in sources]
+        found += mien.analyze(sources, model=model, workers=workers, **options)
+        assert [prediction.to_json()["faces"] for prediction in found] == [one["faces"]] * 8
+
+
+def test_settings_share_what_they_load(tmp_path: Path) -> None:
+    model = tiny.save(tmp_path / "tiny.onnx", tiny.build(tiny.WRITTEN_FACES), tiny.card("faces"))
+    first = pipeline.face_model(Settings(model=model))
+    assert pipeline.face_model(Settings(model=model, min_score=0.2, tile=64)).session is first.session
+    assert pipeline.face_model(Settings(model=model, threads=2)).session is not first.session
 
 
 def test_filter_saves_what_it_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -241,7 +362,7 @@ def test_the_shipped_face_model_end_to_end() -> None:
     assert mien.analyze(read(photo).image).to_json()["faces"] == row["faces"]
     fewer = mien.analyze(photo, min_score=0.99)
     assert len(fewer.faces) <= len(found.faces)
-    assert pipeline.face_model(Settings()) is pipeline.face_model(Settings())
+    assert pipeline.face_model(Settings()).session is pipeline.face_model(Settings(min_score=0.2, tile=True)).session
 
 
 @pytest.mark.skipif(not {"faces", "matte"} <= shipped().keys(), reason="the models' weights are not in this checkout")

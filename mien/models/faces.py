@@ -23,7 +23,8 @@ Rotate: TypeAlias = Literal["never", "auto", "all"]
 """Which ways round a picture is looked at; see `FaceModel`."""
 
 _OUTPUTS = ("boxes", "scores", "keypoints")
-_TILE_SIDE = 640
+_TILED_SHARE = 0.5
+"""Side of the smallest tiles over the side at which the network sees them: a face of 10 pixels is seen with 20."""
 _LEAST_SIDE = 32
 
 
@@ -38,10 +39,10 @@ class FaceModel:
     long_side: the picture, or each tile of it, is seen at this size, in pixels; a larger one finds smaller faces and takes
         longer. None takes the model's own.
     tile: look at overlapping tiles as well, for small faces in large pictures, see `find_in_tiles`. A number is the side of
-        the smallest tiles in pixels; True takes the model's own long side, so that the picture's own pixels are seen.
-    rotate: "never" looks at the picture as it is. "auto" looks at it all four ways round and takes the one with the highest
-        sum of scores, for pictures that lie on their side or head. "all" takes the faces of all four, for people who lie.
-        Answers are in the picture as it is, left and right stay the subject's.
+        the smallest tiles in pixels; True takes half of the model's own long side.
+    rotate: "never" looks at the picture as it is. "auto" looks at it all four ways round and takes the one whose scores lie
+        furthest over the threshold in sum, for pictures that lie on their side or head. "all" takes the faces of all four,
+        for people who lie. Answers are in the picture as it is, left and right stay the subject's.
 
     Raises `ModelError` when the model cannot be used or is for something else, `InputError` for a wrong setting or device.
     """
@@ -64,9 +65,9 @@ class FaceModel:
         if not 0 <= min_size < math.inf:
             raise InputError(f"min_size: expected pixels, 0 or more, got {min_size}")
         for name, value, least in (("long_side", long_side, _LEAST_SIDE), ("max_faces", max_faces, 1)):
-            if value is not None and value < least:
-                raise InputError(f"{name}: expected at least {least}, got {value}")
-        if not isinstance(tile, bool) and not (isinstance(tile, int) and tile >= _LEAST_SIDE):
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise InputError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+        if not isinstance(tile, int) or (tile < _LEAST_SIDE and not isinstance(tile, bool)):
             raise InputError(f"tile: expected True, False or a side of at least {_LEAST_SIDE} pixels, got {tile!r}")
         if rotate not in get_args(Rotate):
             raise InputError(f"rotate: expected {', '.join(get_args(Rotate))}, got {rotate!r}")
@@ -85,7 +86,7 @@ class FaceModel:
                 raise ModelError(f"{self.session.file.path}: this model has no setting {name}; leave it out")
         self._min_size = min_size
         self._max_faces = max_faces
-        self._side = int(own.get("long_side", _TILE_SIDE)) if tile is True else int(tile)
+        self._side = round(_TILED_SHARE * own.get("long_side", 640)) if tile is True else int(tile)
         self._rotate = rotate
 
     @property
@@ -100,7 +101,7 @@ class FaceModel:
             faces = self._look(image)
         else:
             looks = [self._look_turned(image, turns) for turns in range(4)]
-            faces = merged(looks) if self._rotate == "all" else max(looks, key=lambda look: float(look.scores.sum()))
+            faces = merged(looks) if self._rotate == "all" else max(looks, key=self._evidence)
         return faces[: self._max_faces]
 
     def _look_turned(self, image: NDArray[np.uint8], quarter_turns: int) -> Faces:
@@ -112,6 +113,11 @@ class FaceModel:
             boxes=turn_boxes(faces.boxes, -quarter_turns, size_wh),
             keypoints=turn_points(faces.keypoints, -quarter_turns, size_wh),
         )
+
+    def _evidence(self, faces: Faces) -> float:
+        """How much speaks for a way round: what a doubtful face adds is next to nothing."""
+        threshold = self._settings.get("min_score", self.session.settings.get("min_score", 0))
+        return float((faces.scores - threshold).sum())
 
     def _look(self, image: NDArray[np.uint8]) -> Faces:
         faces = find_in_tiles(self._find, image, self._side) if self._side else self._find(image)

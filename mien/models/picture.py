@@ -15,7 +15,9 @@ SHRINK_FROM = 2.0
 
 
 def checked(image: NDArray[Any], card: ModelCard) -> NDArray[np.uint8]:
-    """The picture, (H, W, 3) uint8 RGB and within the limits of the card. Raises `InputError` for anything else."""
+    """The picture, (H, W, 3) uint8 RGB, row by row in memory and within the limits of the card. Raises `InputError` for
+    anything else.
+    """
     shape, dtype = np.shape(image), getattr(image, "dtype", type(image).__name__)
     if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
         raise InputError(f"image: expected (H, W, 3) uint8 RGB, got {shape} {dtype}; read files with mien.read")
@@ -23,7 +25,7 @@ def checked(image: NDArray[Any], card: ModelCard) -> NDArray[np.uint8]:
     if min(shape[:2]) < least or (most is not None and max(shape[:2]) > most):
         wanted = f"from {least}" + (f" to {most}" if most is not None else "")
         raise InputError(f"image: expected sides {wanted} px, got {shape[1]} x {shape[0]}; resize it")
-    return np.asarray(image)
+    return np.ascontiguousarray(image)
 
 
 def shrunk(image: NDArray[np.uint8], long_side: float | None) -> NDArray[np.uint8]:

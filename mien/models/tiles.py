@@ -1,4 +1,4 @@
-"""Small faces in large pictures: the detector looks at overlapping tiles of several sizes, and no face is left cut in half."""
+"""Small faces in large pictures: a detector looks at overlapping tiles of several sizes, and no face is left cut in half."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.geometry import covered_share, is_covered, non_maximum_suppression
+from mien.geometry import covered_share, is_same, non_maximum_suppression
 from mien.types import Faces
 
 Find: TypeAlias = Callable[[NDArray[np.uint8]], Faces]
@@ -20,10 +20,12 @@ Region: TypeAlias = tuple[int, int, int, int]
 
 OVERLAP = 0.25
 """Share of a tile's side that its neighbour sees as well, at least: a face up to 0.2 of the side is whole in one of them."""
-MOST_STEP = 8.0
+MOST_STEP = 9.0
 """Most by which the side grows from one size of tiles to the next: what is too large for one is large enough in the next."""
 MARGIN = 0.1
 """A face is taken for cut when it ends nearer to a tile's inner border than this share of its longer side."""
+LARGEST = 0.5
+"""What is longer than this share of a tile's side is left to larger tiles, where all of it can be seen."""
 MAX_OVERLAP, MAX_COVERED = 0.5, 0.7
 """IoU, and share of a face inside a better one, over which two finds are one face."""
 
@@ -101,6 +103,9 @@ def _look(find: Find, image: NDArray[np.uint8], region: Region) -> Faces:
     """What is found in one region, in pixels of the whole picture."""
     left, top, right, bottom = region
     faces = find(np.ascontiguousarray(image[top:bottom, left:right]))
+    if (bottom - top, right - left) != image.shape[:2]:
+        sides = (faces.boxes[:, 2:] - faces.boxes[:, :2]).max(axis=1, initial=0)
+        faces = faces[sides <= LARGEST * max(bottom - top, right - left)]
     corner = np.array([left, top], np.float32)
     return replace(faces, boxes=faces.boxes + np.tile(corner, 2), keypoints=faces.keypoints + corner)
 
@@ -116,7 +121,8 @@ def _is_cut(faces: Faces, region: Region, width: int, height: int) -> NDArray[np
 
 
 def _uncovered(faces: Faces, by: Faces) -> Faces:
-    return faces[~is_covered(faces.boxes, by.boxes, max_overlap=MAX_OVERLAP, max_covered=MAX_COVERED)]
+    same = is_same(faces.boxes, by.boxes, max_overlap=MAX_OVERLAP, max_covered=MAX_COVERED)
+    return faces[np.flatnonzero(~same.any(axis=1))]
 
 
 def _around(box: NDArray[np.float32], width: int, height: int, side: int) -> Region:

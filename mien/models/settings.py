@@ -1,0 +1,104 @@
+"""How models are run, and the models that run so. A file is loaded once, however many settings ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from mien.models.faces import FaceModel, Rotate
+    from mien.models.matte import MatteModel
+    from mien.models.session import ModelSession
+
+FAST_LONG_SIDE = 320
+"""Long side in pixels at which a face model sees pictures when speed matters more than small faces."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How models are run.
+
+    model, matte_model: the model that finds faces, and the one that tells person from background: a shipped model's name or
+        a model file.
+    min_score, min_size, max_faces, tile, rotate: which faces are looked for and kept, see `FaceModel`.
+    fast: see pictures at `FAST_LONG_SIDE`; small faces are missed.
+    device: "cpu", "cuda", "openvino" or a provider of onnxruntime; one that is not there is an error.
+    threads: that one model call may use.
+    """
+
+    model: str | Path = "faces"
+    matte_model: str | Path = "matte"
+    min_score: float | None = None
+    min_size: float = 0
+    max_faces: int | None = None
+    fast: bool = False
+    tile: bool | int = False
+    rotate: Rotate = "never"
+    device: str = "cpu"
+    threads: int = 1
+
+
+class FaceOptions(TypedDict, total=False):
+    """Those of the `Settings` that finding faces takes, by keyword."""
+
+    model: str | Path
+    min_score: float | None
+    min_size: float
+    max_faces: int | None
+    fast: bool
+    tile: bool | int
+    rotate: Rotate
+    device: str
+    threads: int
+
+
+class Options(FaceOptions, total=False):
+    """All `Settings`, by keyword."""
+
+    matte_model: str | Path
+
+
+def face_model(settings: Settings) -> FaceModel:
+    """The face model that these settings ask for; its file is loaded once. Raises `ModelError` and `InputError`."""
+    from mien.models.faces import FaceModel
+
+    path, changed_ns = _model_file(settings.model)
+    return FaceModel(
+        _face_session(path, changed_ns, settings.device, settings.threads),
+        min_score=settings.min_score,
+        min_size=settings.min_size,
+        max_faces=settings.max_faces,
+        long_side=FAST_LONG_SIDE if settings.fast else None,
+        tile=settings.tile,
+        rotate=settings.rotate,
+    )
+
+
+def matte_model(settings: Settings) -> MatteModel:
+    """The matte model that these settings ask for, loaded once and shared. Raises `ModelError` and `InputError`."""
+    path, changed_ns = _model_file(settings.matte_model)
+    return _matte_model(path, changed_ns, settings.device, settings.threads)
+
+
+def _model_file(name_or_path: str | Path) -> tuple[Path, int]:
+    """The file and when it changed, so that a new model under an old name is loaded anew."""
+    from mien.models.store import model_path
+
+    path = model_path(name_or_path)
+    return path, path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@lru_cache(maxsize=4)
+def _face_session(path: Path, changed_ns: int, device: str, threads: int) -> ModelSession:
+    from mien.models.faces import FaceModel
+
+    return FaceModel(path, device=device, threads=threads).session
+
+
+@lru_cache(maxsize=4)
+def _matte_model(path: Path, changed_ns: int, device: str, threads: int) -> MatteModel:
+    from mien.models.matte import MatteModel
+
+    return MatteModel(path, device=device, threads=threads)
