@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 _NMS_BLOCK = 256
+_MOST_LOOSE = 4.0
 
 
 def box_area(boxes: Array) -> Array:
@@ -90,12 +91,15 @@ def turn_boxes(boxes: Array, quarter_turns: int, size_wh: tuple[int, int]) -> Ar
 def is_same(boxes: Array, others: Array, *, max_overlap: float = 0.5, max_covered: float = 1.0) -> NDArray[np.bool_]:
     """For every pair whether the other stands for the box: (N, 4) and (M, 4) give (N, M).
 
-    It does when their IoU is over ``max_overlap``, or when more than the share ``max_covered`` of the box lies in the other.
+    It does when their IoU is over ``max_overlap``, when more than the share ``max_covered`` of the box lies in the other (a
+    part), or when that share of the other lies in the box and the box is at most 4 times as large (a loose fit).
     """
     shared = intersection_area(boxes, others)
-    areas = box_area(boxes)[:, None]
-    union = areas + box_area(others)[None, :] - shared
-    return np.asarray((shared > max_overlap * union) | (shared > max_covered * areas))
+    areas, other_areas = box_area(boxes)[:, None], box_area(others)[None, :]
+    is_alike = shared > max_overlap * (areas + other_areas - shared)
+    is_part = shared > max_covered * areas
+    is_loose = (shared > max_covered * other_areas) & (areas <= _MOST_LOOSE * other_areas)
+    return np.asarray(is_alike | is_part | is_loose)
 
 
 def non_maximum_suppression(
@@ -103,8 +107,8 @@ def non_maximum_suppression(
 ) -> NDArray[np.intp]:
     """Rows of the boxes that stay when each thing is kept once, by falling score; equal scores keep their order.
 
-    boxes: (N, 4) pixels. scores: (N,). A box goes when a better one stands for it, see `is_same`: one much like it, or one
-    that it is a part of. A box around better ones stays.
+    boxes: (N, 4) pixels. scores: (N,). A box goes when a better one stands for it, see `is_same`. One that lies far around
+    better ones stays.
     """
     order = np.argsort(-scores, kind="stable")
     kept = np.empty(0, np.intp)

@@ -75,7 +75,7 @@ def test_places_without_data_are_named(tmp_path: Path) -> None:
         read_samples(folder_with(tmp_path, ""))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.recursive(st.none() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)), st.text())
 def test_readers_raise_nothing_but_data_errors(tmp_path: Path, junk: object, line: str) -> None:
     row = {"file_name": "a.png", "faces": [{"box": junk, "keypoints": junk}, junk], "matte": junk, "group": junk}

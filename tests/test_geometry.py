@@ -74,6 +74,9 @@ def test_suppression_keeps_each_thing_once() -> None:
     scores = np.array([0.7, 0.9, 0.9, 0.6, 0.5], np.float32)
     assert g.non_maximum_suppression(boxes, scores).tolist() == [1, 2, 3, 4]
     assert g.non_maximum_suppression(boxes, scores, max_covered=0.7).tolist() == [1, 2, 4]
+    loose = np.array([[0, 0, 10, 10], [-3, -3, 15, 13], [-6, -6, 16, 16]], np.float32)
+    assert g.non_maximum_suppression(loose, np.array([0.9, 0.6, 0.5]), max_covered=0.7).tolist() == [0, 2]
+    assert g.non_maximum_suppression(loose, np.array([0.6, 0.9, 0.5]), max_covered=0.7).tolist() == [1]
     assert g.non_maximum_suppression(boxes, scores, max_overlap=0.9).tolist() == [1, 2, 0, 3, 4]
     assert g.non_maximum_suppression(boxes[:0], scores[:0]).tolist() == []
 
@@ -86,7 +89,8 @@ def test_suppression_of_many_is_that_of_the_plain_rule() -> None:
     kept: list[int] = []
     for row in np.argsort(-scores, kind="stable"):
         one, others = boxes[[row]], boxes[kept]
-        if not ((g.iou(one, others) > 0.4) | (g.covered_share(one, others) > 0.7)).any():
+        is_loose = (g.covered_share(others, one).T > 0.7) & (g.box_area(one)[:, None] <= 4 * g.box_area(others))
+        if not ((g.iou(one, others) > 0.4) | (g.covered_share(one, others) > 0.7) | is_loose).any():
             kept.append(int(row))
     assert g.non_maximum_suppression(boxes, scores, max_overlap=0.4, max_covered=0.7).tolist() == kept
     assert len(kept) > 256

@@ -27,7 +27,7 @@ MARGIN = 0.1
 LARGEST = 0.5
 """What is longer than this share of a tile's side is left to larger tiles, where all of it can be seen."""
 MAX_OVERLAP, MAX_COVERED = 0.5, 0.7
-"""IoU, and share of a face inside a better one, over which two finds are one face."""
+"""IoU, and share of one inside the other, over which two finds are one face; see `is_same`."""
 
 
 def tile_regions(width: int, height: int, side: int) -> list[Region]:
