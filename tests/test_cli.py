@@ -229,7 +229,7 @@ def test_the_shipped_models_are_listed_and_described(run: Run) -> None:
 
 @pytest.mark.skipif("faces" not in store.shipped(), reason="the face model's weights are not in this checkout")
 def test_the_command_line_and_python_agree(run: Run) -> None:
-    photo = Path(cli.__file__).parent / "learn" / "astronaut.png"
+    photo = Path(mien.__file__).parent / "learn" / "astronaut.png"
     code, out, _ = run("analyze", photo, "--json")
     assert code == 0
     assert json.loads(out) == mien.analyze(photo).to_json()

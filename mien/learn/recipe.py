@@ -51,7 +51,9 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A parsed recipe. ``hash`` is the SHA-256 of its text."""
+    """A parsed recipe. start: model file whose weights training starts from, from the recipe's own folder; empty for none.
+    ``hash`` is the SHA-256 of the recipe's text.
+    """
 
     name: str
     task: str
@@ -65,6 +67,7 @@ class Recipe:
     long_side: int
     intended_use: str
     known_failures: tuple[str, ...] = ()
+    start: str = ""
     hash: str = field(default="", compare=False)
 
 
@@ -95,5 +98,7 @@ def read_recipe(path: Path, root: Path | None = None) -> Recipe:
     if not data:
         raise DataError(f"{path}: expected at least one [[data]] table, found none")
     folder = root or (path.parent / str(table.get("root", "."))).resolve()
+    if table.get("start"):
+        table["start"] = str((path.parent / str(table["start"])).resolve())
     table.update(schedule=schedule, data=data, root=folder, hash=hashlib.sha256(text).hexdigest())
     return _fill(Recipe, table, str(path))

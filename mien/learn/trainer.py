@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,11 @@ from mien.learn.losses import FaceLoss, MatteLoss
 from mien.learn.networks import FaceNetwork, MatteNetwork
 from mien.learn.recipe import Recipe, read_recipe
 from mien.learn.release import release
+from mien.learn.warm_start import warm_start
 
 log = logging.getLogger(__name__)
+
+_START_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,11 @@ class Learner(L.LightningModule):
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.losses = task_of(recipe).losses
         self.seconds = 0.0
+
+    def start_from(self, model: str, batches: Iterable[Tensor]) -> None:
+        """Take over the weights of a model file; see `warm_start`. batches: uint8 pictures (B, 3, H, W)."""
+        warm_start(self.network, model, (batch.float() for batch in batches))
+        self.average.load_state_dict(self.network.state_dict())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seconds"] = self.seconds
@@ -226,6 +235,9 @@ def train(
     )
     learner = Learner(recipe, schedule.epochs * len(draws))
     last = out / "checkpoints" / "last.ckpt"
+    is_resumed = resume and last.exists()
+    if recipe.start and not is_resumed:
+        learner.start_from(recipe.start, (batch[0] for batch in itertools.islice(loader, _START_BATCHES)))
     trainer = L.Trainer(
         max_epochs=min(schedule.epochs, max_epochs or schedule.epochs),
         accelerator="cpu",
@@ -244,6 +256,6 @@ def train(
         use_distributed_sampler=False,
         log_every_n_steps=50,
     )
-    trainer.fit(learner, loader, ckpt_path=str(last) if resume and last.exists() else None)
+    trainer.fit(learner, loader, ckpt_path=str(last) if is_resumed else None)
     facts = training_facts(recipe, gathered.data_hash, trainer.current_epoch, learner.seconds / 3600)
     return release(learner.average, recipe, gathered.validation, facts, gathered.counts, out)
