@@ -20,7 +20,7 @@ from mien.attributes import Attribute
 from mien.errors import InputError, MienError
 from mien.media.read import Readable, read
 from mien.media.sources import Photos, Source
-from mien.models.settings import FaceOptions, Options, Settings, face_model, matte_model
+from mien.models.settings import FaceOptions, Options, Settings, attribute_model, face_model, matte_model
 from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame, Stage
 
 Pictures: TypeAlias = list[Any] | tuple[Readable, ...]
@@ -40,6 +40,25 @@ def faces_stage(model: Callable[[NDArray[np.uint8]], Faces]) -> Stage:
         return replace(frame, faces=model(frame.image))
 
     return faces
+
+
+def attributes_stage(model: Callable[[NDArray[np.uint8], Faces], Faces]) -> Stage:
+    """The stage that reads the faces that were found. ``model`` takes (H, W, 3) uint8 RGB and its faces."""
+
+    def attributes(frame: Frame) -> Frame:
+        return replace(frame, faces=model(frame.image, frame.faces if frame.faces is not None else Faces.none()))
+
+    return attributes
+
+
+def crops_stage() -> Stage:
+    """The stage that takes each picture as one face that fills it, instead of finding faces."""
+    from mien.models.attributes import whole_picture
+
+    def crops(frame: Frame) -> Frame:
+        return replace(frame, faces=whole_picture(frame.image))
+
+    return crops
 
 
 def matte_stage(model: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> Stage:
@@ -69,9 +88,23 @@ def filter_stage(background: str | None = None, *, seed: int = 0) -> Stage:
     return filter
 
 
-def analyze_stages(settings: Settings) -> list[Stage]:
-    """The stages that tell what is in a picture. Raises `ModelError` and `InputError`."""
-    return [faces_stage(face_model(settings))]
+def analyze_stages(settings: Settings, *, crops: bool = False) -> tuple[list[Stage], dict[str, Attribute]]:
+    """The stages that tell what is in a picture, and what the attributes mean that they read.
+
+    crops: take each picture as one face that fills it. Raises `ModelError` and `InputError`.
+    """
+    from mien.models.attributes import with_keypoints
+
+    if crops:
+        reader = attribute_model(settings)
+
+        def read_crop(image: NDArray[np.uint8], faces: Faces) -> Faces:
+            return with_keypoints(reader(image, faces))
+
+        return [crops_stage(), attributes_stage(read_crop)], dict(reader.attributes)
+    finder = face_model(settings)
+    reader = attribute_model(settings)
+    return [faces_stage(finder), attributes_stage(reader)], dict(reader.attributes)
 
 
 def filter_stages(settings: Settings, background: str | None = None, *, seed: int = 0) -> list[Stage]:
@@ -219,6 +252,11 @@ def to_json(result: Frame | Failure, attributes: Mapping[str, Attribute] | None 
 
 
 def _face_json(face: Faces, attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+    known = {name: face_attributes.find(name, attributes) for name in face.attributes}
+    answers = {
+        name: (face_attributes.to_json(known[name], column, 0), known[name].is_geometry)
+        for name, column in face.attributes.items()
+    }
     return {
         "box": [_number(value, 2) for value in face.boxes[0]],
         "score": _number(face.scores[0], 4),
@@ -226,10 +264,8 @@ def _face_json(face: Faces, attributes: Mapping[str, Attribute]) -> dict[str, An
             name: [_number(value, 2) for value in point] if np.isfinite(point).all() else None
             for name, point in zip(KEYPOINT_NAMES, face.keypoints[0], strict=True)
         },
-        "attributes": {
-            name: face_attributes.to_json(face_attributes.find(name, attributes), column, 0)
-            for name, column in face.attributes.items()
-        },
+        **{name: told for name, (told, is_geometry) in answers.items() if is_geometry},
+        "attributes": {name: told for name, (told, is_geometry) in answers.items() if not is_geometry},
     }
 
 
@@ -239,26 +275,30 @@ def _number(value: float, digits: int) -> float | None:
 
 
 @overload
-def analyze(source: Readable, *, workers: int | None = None, **options: Unpack[FaceOptions]) -> Prediction: ...
-@overload
-def analyze(source: Pictures, *, workers: int | None = None, **options: Unpack[FaceOptions]) -> list[Prediction]: ...
 def analyze(
-    source: Readable | Pictures, *, workers: int | None = None, **options: Unpack[FaceOptions]
+    source: Readable, *, crops: bool = False, workers: int | None = None, **options: Unpack[FaceOptions]
+) -> Prediction: ...
+@overload
+def analyze(
+    source: Pictures, *, crops: bool = False, workers: int | None = None, **options: Unpack[FaceOptions]
+) -> list[Prediction]: ...
+def analyze(
+    source: Readable | Pictures, *, crops: bool = False, workers: int | None = None, **options: Unpack[FaceOptions]
 ) -> Prediction | list[Prediction]:
-    """Find the faces in a picture, or in each of a list of pictures.
+    """Find and read the faces in a picture, or in each of a list of pictures.
 
     source: a file name, encoded bytes, an open binary file or an array (H, W, 3) uint8 RGB; or a list or tuple of these.
+    crops: take each picture as one face that fills it, without looking for faces: for face crops from elsewhere.
     workers: pictures of a list that are worked on at the same time, see `run_batch`. options: see `Settings`.
 
     One picture gives one `Prediction`, a list gives a list in the same order. A picture of a list that cannot be done has
     its ``error`` set; a single one raises it. Raises `InputError` and `ModelError`.
     """
-    finder = face_model(Settings(**options))
-    described = face_attributes.from_card(finder.card.attributes)
+    stages, described = analyze_stages(Settings(**options), crops=crops)
     if not isinstance(source, list | tuple):
-        return Prediction.of(_single(source, [faces_stage(finder)]), described)
+        return Prediction.of(_single(source, stages), described)
     again = [photo if isinstance(photo, str | Path | bytes) else None for photo in source]
-    results = run_batch(source, [faces_stage(finder)], workers=workers)
+    results = run_batch(source, stages, workers=workers)
     return [Prediction.of(result, described, picture=photo) for result, photo in zip(results, again, strict=True)]
 
 

@@ -17,6 +17,7 @@ import tiny_models as tiny
 
 import mien
 from mien import cli, pipeline
+from mien.attributes import ATTRIBUTES
 from mien.media.read import read
 from mien.media.write import write
 from mien.models import settings, store
@@ -57,8 +58,15 @@ def models(monkeypatch: pytest.MonkeyPatch) -> None:
     def matte(image: np.ndarray) -> np.ndarray:
         return (np.arange(len(image))[:, None] < len(image) / 2) * np.ones(image.shape[:2], np.float32)
 
+    class Reader:
+        attributes = ATTRIBUTES
+
+        def __call__(self, image: np.ndarray, faces: Faces) -> Faces:
+            return faces
+
     for module in (settings, pipeline):
         monkeypatch.setattr(module, "face_model", lambda settings: Finder())
+    monkeypatch.setattr(pipeline, "attribute_model", lambda settings: Reader())
     monkeypatch.setattr(pipeline, "matte_model", lambda settings: matte)
 
 
@@ -271,7 +279,7 @@ def test_every_door_gives_the_same_answer(
 def test_every_option_has_its_place_on_the_command_line(run: Run) -> None:
     shown = run("analyze", "--help")[1]
     for name in get_type_hints(FaceOptions, localns={"Rotate": str}):
-        assert f"--{name.replace('_', '-')} " in shown
+        assert f"--{name.rstrip('_').replace('_', '-')} " in shown
     shown = run("filter", "--help")[1]
     for name in set(Options.__annotations__) - set(FaceOptions.__annotations__) | {"model"}:
         assert f"--{name.replace('_', '-')} " in shown
@@ -332,7 +340,7 @@ def test_a_fault_of_the_program_is_logged_and_exit_code_1(run: Run, monkeypatch:
     def broken(settings: object) -> None:
         raise KeyError("wires")
 
-    monkeypatch.setattr(settings, "face_model", broken)
+    monkeypatch.setattr(pipeline, "face_model", broken)
     code, out, err = run("analyze", photos)
     assert (code, out) == (1, "")
     assert (

@@ -1,9 +1,9 @@
 """A labelled picture, and reading sets of them.
 
 Two forms are read. *ImageFolder* (Hugging Face): a folder with ``metadata.jsonl``, one JSON object a line with
-``file_name`` and any of ``faces``, ``matte``, ``source``, ``group``, ``kind``. *Parquet*: one row a face crop with an
-``image`` column (``bytes``, ``path``) and label columns. Boxes are ``x1 y1 x2 y2`` in pixels of the stored picture; left
-and right are the subject's own.
+``file_name`` and any of ``faces``, ``matte``, ``source``, ``group``, ``kind``, ``crop``, ``labels``. *Parquet*: one row a
+face crop with an ``image`` column (``bytes``, ``path``) and label columns. Boxes are ``x1 y1 x2 y2`` in pixels of the
+stored picture; left and right are the subject's own.
 """
 
 from __future__ import annotations
@@ -148,6 +148,8 @@ def read_imagefolder(folder: Path) -> list[Sample]:
                 group=str(row.get("group", "")),
                 source=str(row.get("source", "")),
                 kind=str(row.get("kind", "")),
+                is_crop=row.get("crop") is True,
+                labels=row["labels"] if isinstance(row.get("labels"), dict) else {},
             )
         )
     return samples
@@ -204,7 +206,7 @@ def faces_of(samples: Iterable[Sample]) -> list[FaceLabel]:
 
 
 def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
-    """Copy samples that are files into a new ImageFolder, pictures byte for byte; an older folder there is replaced
+    """Copy samples into a new ImageFolder, pictures byte for byte; an older folder there is replaced
     as a whole.
     """
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
@@ -212,11 +214,17 @@ def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
     part.mkdir(parents=True)
     with (part / "metadata.jsonl").open("w", encoding="utf-8") as table:
         for number, sample in enumerate(samples):
+            name = Path(sample.name if isinstance(sample.picture, bytes) else sample.picture.name)
+            stem = f"{number:05d}-{name.stem}"
+            row: dict[str, Any] = {"file_name": stem + name.suffix, "source": sample.source, "kind": sample.kind}
             if isinstance(sample.picture, bytes):
-                raise DataError(f"{sample.name}: expected a picture file, got a row of a Parquet file")
-            stem = f"{number:05d}-{sample.picture.stem}"
-            row: dict[str, Any] = {"file_name": stem + sample.picture.suffix, "source": sample.source, "kind": sample.kind}
-            shutil.copyfile(sample.picture, part / row["file_name"])
+                (part / row["file_name"]).write_bytes(sample.picture)
+            else:
+                shutil.copyfile(sample.picture, part / row["file_name"])
+            if sample.is_crop:
+                row["crop"] = True
+            if sample.labels:
+                row["labels"] = dict(sample.labels)
             if sample.group:
                 row["group"] = sample.group
             if sample.faces is not None:

@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from mien.data.sample import Sample
 
 
-def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Difference hashes of a picture and of its mirror image: (2,) uint64 (dHash, Krawetz 2013, on 9 x 8 cells)."""
-    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
-    bits = [np.packbits(plane[:, 1:] > plane[:, :-1]).view(">u8")[0] for plane in (small, small[:, ::-1])]
-    return np.array(bits, np.uint64)
+def perceptual_hash(image: NDArray[np.uint8], cells: int = 8) -> NDArray[np.uint64]:
+    """Difference hashes of a picture and of its mirror image: (2,) uint64 (dHash, Krawetz 2013, on 9 x 8 cells).
+
+    cells: 16 gives (2, 4) words, which tell apart what is framed alike, such as crops of faces.
+    """
+    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (cells + 1, cells), interpolation=cv2.INTER_AREA)
+    bits = [np.packbits(plane[:, 1:] > plane[:, :-1]).view(">u8") for plane in (small, small[:, ::-1])]
+    return np.array(bits, np.uint64).squeeze()
 
 
 def near_duplicates(hashes: NDArray[np.uint64], max_bits: int = 6) -> NDArray[np.int64]:
-    """Group number of each picture: (N, 2) hashes of `perceptual_hash` give (N,).
+    """Group number of each picture: (N, 2) or (N, 2, W) hashes of `perceptual_hash` give (N,).
 
     Two pictures are near-duplicates when the hash of one is within ``max_bits`` of the other's or of its mirror
     image's; groups are joined through common members.
     """
+    hashes = hashes.reshape(len(hashes), 2, -1)
     parents = np.arange(len(hashes))
 
     def root(item: int) -> int:
@@ -37,7 +41,8 @@ def near_duplicates(hashes: NDArray[np.uint64], max_bits: int = 6) -> NDArray[np
         rest = hashes[row + 1 :, 0]
         near = np.zeros(len(rest), bool)
         for view in hashes[row]:
-            near |= np.bitwise_count(rest ^ view) <= max_bits
+            (hopeful,) = np.nonzero(np.bitwise_count(rest[:, 0] ^ view[0]) <= max_bits)
+            near[hopeful] |= np.bitwise_count(rest[hopeful] ^ view).sum(axis=1, dtype=np.int64) <= max_bits
         for other in np.flatnonzero(near):
             parents[root(row + 1 + int(other))] = root(row)
     return np.array([root(row) for row in range(len(hashes))])
