@@ -110,12 +110,12 @@ ATTRIBUTES: Mapping[str, Attribute] = {
             parts=("yaw", "pitch", "roll"),
             mirror_signs=(-1, 1, -1),
         ),
-        # Limits from labelled faces: 1 % are under 0.26 of light; a blur of 4 % of the face's width gives a sharpness of
-        0.03 # to 0.09, none 0.14 to 0.65.
-       
-           
-            Attribute( "quality",
-            "Is the picture of this face good enough?", parts=("light", "sharpness", "size"),
+        # Limits from labelled faces: 1 % are under 0.26 of light; a blur of 4 % of the face's width gives a sharpness
+        # of 0.03 to 0.09, none 0.14 to 0.65.
+        Attribute(
+            "quality",
+            "Is the picture of this face good enough?",
+            parts=("light", "sharpness", "size"),
             hints={"too_dark": ("light", 0.2), "too_blurred": ("sharpness", 0.11), "too_small": ("size", 24.0)},
         ),
     )
