@@ -22,6 +22,7 @@ lint: .venv/.dev  ## style and types
 bench: .venv/.dev  ## speed beside the bare models and the peers
 	$(RUN)/python -m benchmarks.speed
 	$(RUN)/python -m benchmarks.accuracy
+	$(RUN)/python -m benchmarks.robustness
 
 docs: .venv/.dev  ## pictures, model pages and reference from the code and the cards
 	$(RUN)/python -m docs.build

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 
 import mien
+from mien.attributes import from_card
+from mien.card import ModelCard
 from mien.filters.background import BACKGROUNDS
 from mien.filters.preset import render
 from mien.media.read import read
@@ -70,12 +72,25 @@ def build_images() -> None:
 def build_models() -> None:
     """One page a shipped model, from its card."""
     for name, path in shipped().items():
-        page = read_onnx(path).card.to_markdown()
+        card = read_onnx(path).card
+        page = card.to_markdown() + confusions(card)
         if (IMAGES / f"{name}-curves.png").exists():
             page += (
                 f"\n## Curves\n\n![Losses and validation figures over the steps of training](../images/{name}-curves.png)\n"
             )
         put(DOCS / "models" / f"{name}.md", page)
+
+
+def confusions(card: ModelCard) -> str:
+    """A table for each attribute: faces with a label (row) and an answer (column)."""
+    parts = []
+    known = from_card(card.attributes)
+    for name, counts in card.extra.get("confusions", {}).items():
+        answers = known[name].answers
+        lines = [f"| labelled \\ answered | {' | '.join(answers)} |", "| --- |" + " --- |" * len(answers)]
+        lines += [f"| {answer} | {' | '.join(map(str, row))} |" for answer, row in zip(answers, counts, strict=True)]
+        parts += [f"\n### {name}\n", *lines]
+    return "\n## Which answers are taken for which\n" + "\n".join(parts) + "\n" if parts else ""
 
 
 def build_commands() -> None:
