@@ -27,7 +27,7 @@ def labels(**changes: object) -> Sample:
     return Sample(b"", "x", **{"faces": (face_from_entry(FACE, "here"),), **changes})
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project.create(tmp_path / "masks", task="mask")
 
@@ -252,7 +252,8 @@ def test_the_same_content_freezes_to_the_same_hash(project: Project, tmp_path: P
     assert project.freeze("v1") == project.version("v1")
     other = Project.create(tmp_path / "other", task="mask")
     other.add(
-        NewPicture(project.pictures / name, f"n{name}", s) for name, s in reversed(list(zip(names, project.samples())))
+        NewPicture(project.pictures / name, f"n{name}", s)
+        for name, s in list(zip(names, project.samples(), strict=True))[::-1]
     )
     assert other.freeze("v1")["content"] == frozen["content"]
     project.update(names[2], faces=[], revision=1)

@@ -29,7 +29,7 @@ from mien.media.write import encode, whole_file
 SPLITS = ("train", "validation", "test")
 
 
-class Conflict(DataError):
+class Conflict(DataError):  # noqa: N818  what a web page calls it too (409)
     """Somebody else has changed the row in the meantime.
 
     row: what it says now.
@@ -128,9 +128,7 @@ class Project:
     def row(self, file_name: str) -> dict[str, Any]:
         """The row of a picture. Raises `DataError` where there is none."""
         with self._table.locked() as rows:
-            if file_name not in rows:
-                raise DataError(f"{self.root}: no picture is called {file_name[:80]!r}")
-            return rows[file_name]
+            return _known(rows, file_name, self.root)
 
     def path(self, file_name: str) -> Path:
         """Where a picture lies. Raises `DataError` for a name that leads out of the project."""
@@ -190,8 +188,8 @@ class Project:
 
         Raises `Conflict` when the row has another revision by now, `DataError` for wrong labels or an unknown picture.
         """
-        with self._table.locked():
-            old = self.row(file_name)
+        with self._table.locked() as rows:
+            old = _known(rows, file_name, self.root)
             if old["revision"] != revision:
                 raise Conflict(f"{file_name}: changed meanwhile (revision {old['revision']}, not {revision})", old)
             row = {key: value for key, value in old.items() if key != "faces"} | {"revision": revision + 1, "state": state}
@@ -203,11 +201,11 @@ class Project:
             return row
 
     def assign(self, values: Mapping[str, Mapping[str, str]]) -> None:
-        """Set other texts than labels in the rows of these files, such as ``split``; "" takes one out. No revision changes."""
-        with self._table.locked():
+        """Set texts that are no labels in the rows of these files, such as ``split``; "" takes one out. No revision changes."""
+        with self._table.locked() as rows:
             changed = []
             for file_name, texts in values.items():
-                row = {**self.row(file_name), **texts}
+                row = {**_known(rows, file_name, self.root), **texts}
                 changed.append({key: value for key, value in row.items() if key not in texts or value})
             self._table.change(changed)
 
@@ -223,8 +221,8 @@ class Project:
 
     def remove(self, file_names: Iterable[str]) -> None:
         """Take pictures out, their files too. Raises `DataError` for one that is not there; then none is taken."""
-        with self._table.locked():
-            names = [self.row(file_name)["file_name"] for file_name in file_names]
+        with self._table.locked() as rows:
+            names = [_known(rows, file_name, self.root)["file_name"] for file_name in file_names]
             self._table.change(removed=names)
             self._hashed_at = -1
             for name in names:
@@ -316,6 +314,12 @@ class Project:
         stem = re.sub(r"[^\w.-]+", "_", Path(name).stem).strip("._-")[:60] or "picture"
         taken = {f"{stem}-{sha256[:length]}{suffix}" for length in (8, 64)} & set(rows)
         return f"{stem}-{sha256[: 64 if taken else 8]}{suffix}"
+
+
+def _known(rows: Mapping[str, dict[str, Any]], file_name: str, root: Path) -> dict[str, Any]:
+    if file_name not in rows:
+        raise DataError(f"{root}: no picture is called {file_name[:80]!r}")
+    return rows[file_name]
 
 
 def content_hash(settings: ProjectSettings, rows: Iterable[Mapping[str, Any]]) -> str:

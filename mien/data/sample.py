@@ -146,6 +146,8 @@ def face_from_entry(entry: Any, where: str) -> FaceLabel:
 def inside(folder: Path, name: Any, where: str) -> Path:
     """The file that a label names, which must lie in the label's folder. Raises `DataError` for any other path."""
     path = folder / str(name)
+    if isinstance(name, str) and name and not set("/\\:\0") & set(name) and name.strip(".") and not path.is_symlink():
+        return path  # the usual case, a file directly in the folder, without following the folder's own links each time
     if not isinstance(name, str) or not name or not path.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{where}: expected a file name inside {folder}, got {str(name)[:60]!r}")
     return path
@@ -191,6 +193,7 @@ def sample_from_row(row: Mapping[str, Any], folder: Path, where: str) -> Sample:
         raise DataError(f"{where}: labels: expected an object, got {str(labels)[:60]}")
     if (state := row.get("state") or "") not in ("", *STATES):
         raise DataError(f"{where}: state: expected one of {', '.join(STATES)}, got {str(state)[:60]!r}")
+    texts: dict[str, Any] = {key: str(row.get(key) or "") for key in _TEXTS}
     return Sample(
         picture=inside(folder, name, where),
         name=name,
@@ -198,7 +201,7 @@ def sample_from_row(row: Mapping[str, Any], folder: Path, where: str) -> Sample:
         matte=inside(folder, row["matte"], where) if row.get("matte") else None,
         is_empty="matte" in row and row["matte"] is None,
         labels=labels,
-        **{key: str(row.get(key) or "") for key in _TEXTS},
+        **texts,
     )
 
 

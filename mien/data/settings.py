@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mien.attributes import ATTRIBUTES, Attribute
 from mien.errors import DataError, InputError
@@ -62,9 +63,7 @@ class ProjectSettings:
         keypoints: Sequence[str] = (),
     ) -> ProjectSettings:
         """Settings with what goes without saying filled in: an attribute as the task, its known answers, the five points."""
-        if task in ATTRIBUTES and not attribute:
-            task, attribute = "attribute", task
-        elif task not in TASKS and not attribute and classes:
+        if (task in ATTRIBUTES and not attribute) or (task not in TASKS and not attribute and classes):
             task, attribute = "attribute", task
         known = ATTRIBUTES.get(attribute)
         if task == "attribute" and not classes and known is not None:
@@ -117,8 +116,9 @@ class ProjectSettings:
             wanted = list if key in ("classes", "keypoints") else str
             if not isinstance(value, wanted) or (wanted is list and not all(isinstance(item, str) for item in value)):
                 raise DataError(f"{path}: {key}: expected {'names in []' if wanted is list else 'a text'}, got {value!r}")
+        given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         try:
-            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+            return cls(**given)
         except (DataError, TypeError) as error:
             raise DataError(f"{path}: {error}") from None
 
