@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.duplicates import hash_text, perceptual_hash
 from mien.data.sample import STATES, FaceLabel, Sample, face_entry, face_from_entry, inside, row_of, sample_from_row
 from mien.data.settings import ProjectSettings, check_name
+from mien.data.split import SPLITS
 from mien.data.table import Table
 from mien.errors import DataError, InputError
 from mien.media.read import MAX_BYTES, read, suffix_of
 from mien.media.write import encode, whole_file
-
-SPLITS = ("train", "validation", "test")
 
 
 class Conflict(DataError):  # noqa: N818  what a web page calls it too (409)
@@ -201,7 +201,7 @@ class Project:
             return row
 
     def assign(self, values: Mapping[str, Mapping[str, str]]) -> None:
-        """Set texts that are no labels in the rows of these files, such as ``split``; "" takes one out. No revision changes."""
+        """Set texts that are no labels in the rows of these files, such as ``split``; "" takes one out. Revisions stay."""
         with self._table.locked() as rows:
             changed = []
             for file_name, texts in values.items():
@@ -285,6 +285,7 @@ class Project:
             "width": frame.width,
             "height": frame.height,
             "state": "unlabelled",
+            "perceptual_hash": hash_text(perceptual_hash(frame.image)),
         }
         if new.labels is not None:
             told = row_of(new.labels)
