@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.attributes import ATTRIBUTES, Attribute
+from mien.attributes import ATTRIBUTES, Attribute, mirrored_name
 from mien.errors import DataError, InputError
 from mien.media.write import whole_file
 from mien.types import KEYPOINT_NAMES
@@ -130,12 +130,6 @@ def check_name(name: str, kind: str) -> None:
         raise DataError(f'{kind}: expected a plain name without / \\ : * ? " < > |, got {name[:80]!r}')
     if len(name) > _LONGEST_NAME:
         raise DataError(f"{kind}: expected at most {_LONGEST_NAME} characters, got {len(name)}")
-
-
-def mirrored_name(name: str) -> str:
-    """The name that a thing has in a mirror image: ``left`` and ``right`` change places, as whole words between ``_``."""
-    swap = {"left": "right", "right": "left"}
-    return "_".join(swap.get(word, word) for word in name.split("_"))
 
 
 def _toml(value: str | tuple[str, ...]) -> str:
