@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -94,7 +97,11 @@ class Project:
     ) -> Project:
         """A new, empty project in a folder that is new or empty. Raises `DataError`."""
         root = Path(root)
-        settings = ProjectSettings.of(root.resolve().name, task, attribute, classes, keypoints)
+        return cls.with_settings(root, ProjectSettings.of(root.resolve().name, task, attribute, classes, keypoints))
+
+    @classmethod
+    def with_settings(cls, root: Path, settings: ProjectSettings) -> Project:
+        """A new, empty project as `create` makes it."""
         try:
             if root.exists() and (not root.is_dir() or any(root.iterdir())):
                 raise DataError(f"{root}: expected a new or an empty folder, got one with something in it; choose another")
@@ -312,9 +319,28 @@ class Project:
 
     def _free_name(self, name: str, suffix: str, sha256: str, rows: Mapping[str, Any]) -> str:
         """A file name that no row has. A file left by a crash has the name of the same bytes, and is written again."""
-        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem).strip("._-")[:60] or "picture"
+        plain = re.sub(r"[^\w.-]+", "_", Path(name).stem).removesuffix(f"-{sha256[:8]}")
+        stem = plain.strip("._-")[:60] or "picture"
         taken = {f"{stem}-{sha256[:length]}{suffix}" for length in (8, 64)} & set(rows)
         return f"{stem}-{sha256[: 64 if taken else 8]}{suffix}"
+
+
+@contextmanager
+def new_project(root: Path, settings: ProjectSettings) -> Iterator[Project]:
+    """A new project that takes its place only when the block ends well. Raises `DataError` where something is already."""
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DataError(f"{root}: expected a new or an empty folder, got one with something in it; choose another")
+    part = root.resolve().with_name(f".{root.resolve().name}.{secrets.token_hex(4)}.part")
+    try:
+        with Project.with_settings(part, settings) as project:
+            yield project
+        if root.exists():
+            root.rmdir()
+        part.rename(root)
+    except OSError as error:
+        raise DataError(f"{root}: the project cannot be made ({error.strerror or error})") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _known(rows: Mapping[str, dict[str, Any]], file_name: str, root: Path) -> dict[str, Any]:

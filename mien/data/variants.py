@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.attributes import Attribute
 from mien.data.augment import Looks, variant
-from mien.data.project import Added, NewPicture, Project
+from mien.data.project import Added, NewPicture, Project, new_project
 from mien.data.sample import FaceLabel, Sample
 from mien.data.sheet import contact_sheet, with_labels
 from mien.errors import DataError, MienError
@@ -56,39 +56,47 @@ def augment(
     chosen = originals(project, parts=parts)
     settings = project.settings
     attributes = {settings.attribute: settings.question} if settings.task == "attribute" else {}
-    to = project
-    names = {sample.name: sample.name for sample in chosen}
-    rejected: list[tuple[str, str]] = []
-    if out is not None:
-        to = Project.create(
-            out,
-            task=settings.task,
-            attribute=settings.attribute,
-            classes=settings.classes,
-            keypoints=settings.keypoints,
-        )
+    if out is None:
+        added = _write(project, project, chosen, times, seed, attributes, progress)
+        project.close()
+        return added
+    with new_project(Path(out), replace(settings, name=Path(out).resolve().name)) as to:
         copied = to.add(NewPicture(project.path(sample.name), sample.name, sample) for sample in project.samples())
-        by_hash = {row["sha256"]: row["file_name"] for row in to.rows()}
-        names = {row["file_name"]: by_hash.get(row["sha256"], "") for row in project.rows()}
-        rejected = copied.rejected
+        added = _write(project, to, chosen, times, seed, attributes, progress)
+    added.rejected[:0] = copied.rejected
+    return added
+
+
+def _write(
+    project: Project,
+    to: Project,
+    chosen: list[Sample],
+    times: int,
+    seed: int,
+    attributes: Mapping[str, Attribute],
+    progress: Callable[[int, int], None] | None,
+) -> Added:
+    """The copies of the chosen pictures of ``project``, into ``to``, which has the originals."""
     looks = Looks()
+    own = {row["sha256"]: row["file_name"] for row in to.rows()}
+    unread: list[tuple[str, str]] = []
 
     def copies() -> Iterator[NewPicture]:
         for number, sample in enumerate(chosen):
+            parent = own.get(project.row(sample.name)["sha256"])
             try:
                 image = sample.image()
             except MienError as error:
-                rejected.append((sample.name, str(error)))
+                unread.append((sample.name, str(error)))
                 continue
-            for copy in range(times):
-                yield _copy(image, sample, names[sample.name], (seed, _number_of(sample.name), copy), looks, attributes)
+            for copy in range(times if parent else 0):
+                yield _copy(image, sample, str(parent), (seed, _number_of(sample.name), copy), looks, attributes)
             if progress is not None:
                 progress(number + 1, len(chosen))
 
     added = to.add(copies())
-    added.rejected[:0] = rejected
+    added.rejected[:0] = unread
     write(preview(chosen, seed, attributes), to.root / "reports" / "augment.png")
-    to.close()
     return added
 
 
