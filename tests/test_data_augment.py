@@ -129,7 +129,8 @@ def test_ten_thousand_warps_keep_labels_right_at_borders() -> None:
     for _ in range(count // per_warp):
         start = rng.uniform(-40, 90, (per_warp, 2))
         boxes = np.concatenate([start, start + rng.uniform(2, 90, (per_warp, 2))], axis=1)
-        boxes[::5] = np.clip(boxes[::5], 0, (width, height, width, height)) + (0, 0, 0.5, 0.5)
+        boxes[::5] = np.clip(boxes[::5], 0, (width, height, width, height))
+        boxes[::5, 2:] += 0.5
         labels = [label(box.tolist(), attributes={"row": float(n)}) for n, box in enumerate(boxes)]
         flip = bool(rng.random() < 0.5)
         to = (float(rng.uniform(0, width)), float(rng.uniform(0, height)))

@@ -259,7 +259,7 @@ def variant(
 ) -> tuple[NDArray[np.uint8], tuple[FaceLabel, ...]]:
     """A changed copy of a labelled picture, of its size: cut, turned, moved, mirrored, in another light.
 
-    seed: decides all. A face that was seen whole stays so: a change that would cut the last one away is drawn again, gentler each time.
+    seed: decides all. Where the last face would be cut away, the move is drawn again, gentler each time.
     """
     rng = np.random.default_rng(list(seed))
     height, width = image.shape[:2]

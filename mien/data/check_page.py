@@ -51,7 +51,8 @@ def write_check(project: Project, checked: Checked) -> Path:
         page.table(("picture", "face", "loss", "why"), rows)
     if checked.groups:
         page.heading("Near-duplicates")
-        page.text(f"{len(checked.groups)} groups of {sum(map(len, checked.groups))} pictures look the same, or mirrored.")
+        count = sum(map(len, checked.groups))
+        page.text(f"{len(checked.groups)} groups of {count} pictures look the same, or mirrored.")
         page.picture(contact_sheet(_group_tiles(project, checked.groups), columns=_GROUP_SHOWN, cell=160), "near-duplicates")
         page.table(("pictures", "names"), [(len(group), ", ".join(group[:20])) for group in checked.groups])
     return page.write(project.root / "reports" / "check.html")
@@ -86,8 +87,8 @@ def add_split(page: Page, classes: Mapping[str, Counter[str]], found: Sequence[P
     cells = [(p.kind, p.groups, p.pictures, len(p.straddling), ", ".join(p.straddling[:10])) for p in found]
     page.table(("kind of group", "groups", "pictures in them", "in several parts", "which"), cells)
     page.text(
-        "Counted afresh from persons, sessions, originals and perceptual hashes, not from the groups that the split was made "
-        "by. Near-duplicates: difference hashes within 6 of 64 bits, mirror images included.",
+        "Counted afresh from persons, sessions, originals and perceptual hashes, not from the groups that the split was "
+        "made by. Near-duplicates: difference hashes within 6 of 64 bits, mirror images included.",
         kind="note",
     )
 

@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 from mien.media.write import encode, whole_file
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #22242a; background: #fafaf8; max-width: 1320px; margin: 2em auto;
-  padding: 0 1.5em } h1 { font-size: 1.7em } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd }
-table { border-collapse: collapse; margin: .6em 0 } th, td { text-align: left; padding: .25em 1em .25em 0; vertical-align: top;
-  border-bottom: 1px solid #e6e6e2; overflow-wrap: anywhere; max-width: 46em } td.number, th.number { text-align: right }
-img { max-width: 100%; border: 1px solid #e0e0da } .good { color: #1a7f4b; font-weight: 600 } .bad { color: #b3261e;
-  font-weight: 600 } .bar { background: #2ec4b6; height: .8em; display: inline-block; min-width: 1px } .note { color: #666 }
+body { font: 15px/1.5 system-ui, sans-serif; color: #22242a; background: #fafaf8; max-width: 1320px;
+  margin: 2em auto; padding: 0 1.5em }
+h1 { font-size: 1.7em }
+h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd }
+table { border-collapse: collapse; margin: .6em 0 }
+th, td { text-align: left; padding: .25em 1em .25em 0; vertical-align: top; border-bottom: 1px solid #e6e6e2;
+  overflow-wrap: anywhere; max-width: 46em }
+td.number { text-align: right }
+img { max-width: 100%; border: 1px solid #e0e0da }
+.good { color: #1a7f4b; font-weight: 600 }
+.bad { color: #b3261e; font-weight: 600 }
+.note { color: #666 }
+.bar { background: #2ec4b6; height: .8em; display: inline-block; min-width: 1px }
 """
 
 

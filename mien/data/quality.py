@@ -50,9 +50,9 @@ def light_and_sharpness(image: NDArray[np.uint8]) -> tuple[float, float]:
 
 
 def yaw_of(keypoints: NDArray[np.float32]) -> float:
-    """How far a face is turned, from -1 (its right) over 0 to 1 (its left), NaN where eyes or nose are unknown.
+    """How far a face is turned: -1 to its right, 0 to the front, 1 to its left; NaN where eyes or nose are unknown.
 
-    The nose leaves the middle between the eyes; its way along the line of the eyes, over half their distance, is the measure.
+    The measure is the way of the nose from between the eyes along their line, over half their distance.
     """
     left, right, nose = keypoints[_LEFT_EYE], keypoints[_RIGHT_EYE], keypoints[_NOSE]
     axis = left - right
