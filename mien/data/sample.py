@@ -1,8 +1,8 @@
 """A labelled picture, and reading sets of them.
 
 Two forms are read. *ImageFolder* (Hugging Face): a folder with ``metadata.jsonl``, one JSON object a line with
-``file_name`` and any of ``faces``, ``labels``, ``crop``, ``matte``, ``source``, ``group``, ``person``, ``session``, ``state``,
-``split``, ``parent``, ``kind``; a project folder holds one. *Parquet*: one row a face crop with an
+``file_name`` and any of ``faces``, ``labels``, ``crop``, ``matte``, ``source``, ``group``, ``person``, ``session``,
+``state``, ``split``, ``parent``, ``kind``; a project folder holds one. *Parquet*: one row a face crop with an
 ``image`` column (``bytes``, ``path``) and label columns. Boxes are ``x1 y1 x2 y2`` in pixels of the stored picture; left
 and right are the subject's own.
 """
@@ -95,11 +95,12 @@ def _keypoints(values: Mapping[str, Any], where: str) -> NDArray[np.float32]:
     points = np.full((len(KEYPOINT_NAMES), 2), np.nan, np.float32)
     for row, name in enumerate(KEYPOINT_NAMES):
         if values.get(name) is not None:
-            points[row] = _numbers(values[name], 2, f"{where}: {name}")
+            points[row] = finite_numbers(values[name], 2, f"{where}: {name}")
     return points
 
 
-def _numbers(values: Any, count: int, where: str) -> NDArray[np.float32]:
+def finite_numbers(values: Any, count: int, where: str) -> NDArray[np.float32]:
+    """That many numbers out of a label file, (count,) float32. Raises `DataError` for anything else."""
     try:
         with np.errstate(over="ignore"):
             array = np.asarray(values, np.float32)
@@ -111,7 +112,7 @@ def _numbers(values: Any, count: int, where: str) -> NDArray[np.float32]:
 
 
 def _box(values: Any, where: str) -> NDArray[np.float32]:
-    box = _numbers(values, 4, f"{where}: box")
+    box = finite_numbers(values, 4, f"{where}: box")
     if box[2] <= box[0] or box[3] <= box[1]:
         raise DataError(f"{where}: box: expected x1 < x2 and y1 < y2 in pixels, got {values}")
     return box
@@ -139,8 +140,8 @@ def face_from_entry(entry: Any, where: str) -> FaceLabel:
         is_taught="teacher" in (entry.get("keypoints_by"), entry.get("box_by")),
         attributes=attributes,
         by=str(entry.get("by") or ""),
-        score=None if score is None else float(_numbers([score], 1, f"{where}: score")[0]),
-        more_points={name: tuple(_numbers(point, 2, f"{where}: {name}").tolist()) for name, point in more.items()},
+        score=None if score is None else float(finite_numbers([score], 1, f"{where}: score")[0]),
+        more_points={name: tuple(finite_numbers(point, 2, f"{where}: {name}").tolist()) for name, point in more.items()},
     )
 
 
