@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from mien.data.formats.intake import Intake
 from mien.data.formats.outlet import Outlet
@@ -38,6 +39,10 @@ def read(intake: Intake) -> None:
 
 def write(outlet: Outlet, samples: Sequence[Sample]) -> None:
     """A table with its pictures and mattes, byte for byte."""
+    for sample in samples:
+        for path in (sample.picture, sample.matte):
+            if isinstance(path, Path) and not path.is_file():
+                raise DataError(f"{sample.name}: expected the picture {path}, found none")
     try:
         write_imagefolder(samples, outlet.folder)
     except InputError as error:

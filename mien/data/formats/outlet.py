@@ -163,16 +163,17 @@ def new_folder(out: Path) -> Iterator[Path]:
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
             raise InputError(f"{out}: expected a new or empty folder, found something there; choose another name")
         part = out.with_name(f".{secrets.token_hex(8)}.part")
-        part.mkdir(parents=True)
+        new = part / "new"  # whatever a writer puts beside it for a while goes with it
+        new.mkdir(parents=True)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{out}: cannot be written ({getattr(error, 'strerror', '') or error}); choose another place"
         ) from None
     try:
-        yield part
+        yield new
         if out.exists():
             out.rmdir()
-        part.replace(out)
+        new.replace(out)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error}); choose another place") from None
     finally:
