@@ -244,6 +244,61 @@ def freeze(
     print(project / "versions" / f"{name}.json")
 
 
+@data.command(
+    "import",
+    epilog=examples("mien data import masks downloads/coco", "mien data import masks photos --format class-folders"),
+)
+def import_(
+    project: ProjectFolder,
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="The folder with labels and pictures, or the label file.")
+    ],
+    format: Annotated[  # noqa: A002
+        str | None, typer.Option("--format", metavar="NAME", help="What wrote the labels; found by looking if not given.")
+    ] = None,
+    attribute: Annotated[
+        str, typer.Option(metavar="NAME", help="What the class names answer, if not what the project asks.")
+    ] = "",
+    find_faces: Annotated[
+        bool, typer.Option(help="Find the face of pictures whose class is known but no box, with the face model.")
+    ] = True,
+    model: Model = "faces",
+    device: Device = "cpu",
+    threads: Threads = 1,
+) -> None:
+    """Put labelled pictures of other tools into a project: COCO, YOLO, VOC, labelme, Label Studio, CVAT, CSV and others."""
+    from mien.data.project import Project
+    from mien.data.transfer import import_pictures
+
+    opened = Project.open(project)
+    finder = _finder(model, device, threads)[0] if find_faces else None
+    with _bar() as bar:
+        added, notes = import_pictures(
+            opened, source, format, attribute=attribute, model=finder, progress=_on(bar, "pictures")
+        )
+    _told(added)
+    for note in notes:
+        print(plain(f"Note: {note}"))
+    if not added.kept and not added.duplicates:
+        complain(f"{source}: no picture was imported; see why above")
+        raise typer.Exit(2)
+
+
+@data.command(epilog=examples("mien data export masks -o masks-coco --format coco"))
+def export(
+    project: ProjectFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new folder.")],
+    format: Annotated[str, typer.Option("--format", metavar="NAME", help="For which tool, such as coco, yolo, voc.")],  # noqa: A002
+    version: Annotated[str, typer.Option(metavar="NAME", help="A frozen version instead of what is there now.")] = "",
+) -> None:
+    """Write the labelled pictures in another tool's format."""
+    from mien.data.project import Project
+    from mien.data.transfer import export_pictures
+
+    path, count = export_pictures(Project.open(project), output, format, version=version)
+    print(f"{path}: {count} pictures")
+
+
 def _finder(model: str, device: str, threads: int) -> tuple[FaceFinder, dict[str, Attribute]]:
     """What finds faces, and the attributes that its card describes."""
     from mien.attributes import from_card

@@ -49,15 +49,18 @@ def divide(
         for stratum in strata_of(sample, attribute):
             classes.setdefault(stratum, Counter())[part] += 1
     parts = tuple(part for part in SPLITS if part == "train" or shares.get(part, 0) > 0 or part in splits)
-    notes = [
-        f"{part} has no {name}: all of it is of too few people, sessions or near-duplicates; record it with others"
-        for name, counts in sorted(classes.items())
-        for part in parts
-        if not counts[part]
-    ]
-    biggest, size = Counter(groups).most_common(1)[0]
+    notes = []
+    for part in parts:
+        lacking = [name for name, counts in sorted(classes.items()) if not counts[part]]
+        if lacking:
+            what = "pictures" if len(lacking) == len(classes) else ", ".join(lacking)
+            notes.append(f"{part} has no {what}: too few people and sessions show it; record it with others as well")
+    size = max(Counter(groups).values())
     if size > 0.5 * len(samples):
-        notes.append(f"one group holds {size} of {len(samples)} pictures, so the shares cannot be met (joined by {biggest})")
+        notes.append(
+            f"{size} of {len(samples)} pictures belong together (one person or session, or they look the same), so the "
+            "shares cannot be met"
+        )
     moved = sum(bool(sample.split) and sample.split != part for sample, part in zip(samples, splits, strict=True))
     if moved and is_kept:
         notes.append(f"{moved} pictures changed sides, as their groups had grown together; figures of before do not compare")

@@ -32,7 +32,7 @@ def contact_sheet(
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = Image.fromarray(cv2.resize(image, size, interpolation=how))
-        tile.paste(small, ((cell - size[0]) // 2, (cell - size[1]) // 2))
+        tile.paste(small, ((cell - size[0]) // 2, cell - size[1]))
         brush = ImageDraw.Draw(tile)
         for row, line in enumerate(_lines(caption, font, cell)):
             brush.text((2, cell + 1 + row * _LINE), line, fill=_INK, font=font)
