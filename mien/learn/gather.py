@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.data.duplicates import near_duplicates, perceptual_hash
 from mien.data.sample import Sample, read_samples
-from mien.data.split import held_out, joined_groups, near_duplicates, perceptual_hash
+from mien.data.split import held_out, joined_groups
 from mien.errors import DataError
 from mien.learn.cache import PictureCache
 from mien.learn.recipe import DataSource, Recipe
@@ -56,7 +57,7 @@ def gather(recipe: Recipe, cache_folder: Path, max_side: int = 640) -> Gathered:
         samples += found
         origin += [source] * len(found)
     cache = PictureCache(samples, cache_folder, max_side, with_mattes=recipe.task == "matte")
-    cells, max_bits = _HASHES[all(sample.is_crop for sample in samples) or recipe.task == "attributes"]
+    cells, max_bits = _HASHES[recipe.task == "attributes"]
     hashes = np.array([perceptual_hash(np.ascontiguousarray(cache[row][0][..., :3]), cells) for row in range(len(samples))])
     groups = joined_groups(samples, near_duplicates(hashes, max_bits))
     is_apart = _hold_out(samples, groups, origin, recipe.seed)
