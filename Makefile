@@ -23,6 +23,7 @@ bench: .venv/.dev  ## speed beside the bare models and the peers
 	$(RUN)/python -m benchmarks.speed
 	$(RUN)/python -m benchmarks.accuracy
 	$(RUN)/python -m benchmarks.robustness
+	$(RUN)/python -m benchmarks.int8
 
 docs: .venv/.dev  ## pictures, model pages and reference from the code and the cards
 	$(RUN)/python -m docs.build

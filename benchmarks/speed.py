@@ -26,7 +26,7 @@ from mien.media.write import write
 from mien.models.attributes import AttributeModel
 from mien.models.faces import FaceModel
 from mien.models.matte import MatteModel
-from mien.pipeline import Settings, analyze_stages, to_json
+from mien.pipeline import Settings, analyze, analyze_stages, to_json
 from mien.types import Faces, Frame
 
 SIZES = {"VGA 640x480": (640, 480), "1080p 1920x1080": (1920, 1080), "12 MP 4000x3000": (4000, 3000)}
@@ -143,6 +143,22 @@ def measure_reading(rounds: int) -> list[list[str]]:
     return [[PEERS_AT, name, f"{m:.1f}", f"{least:.1f}"] for name, (m, least) in interleaved(calls, rounds).items()]
 
 
+def measure_batch(rounds: int) -> list[list[str]]:
+    """Sixteen pictures of one size in a list, and one by one."""
+    rows = []
+    for size, (width, height) in (("1280x960", (1280, 960)), ("12 MP 4000x3000", (4000, 3000))):
+        with tempfile.TemporaryDirectory() as folder:
+            one = write(photo(width, height), Path(folder) / "photo.jpg")
+            paths = [one] * 16
+            calls: dict[str, Callable[[], object]] = {
+                "16 pictures in a list": lambda paths=paths: analyze(paths),
+                "16 pictures one by one": lambda paths=paths: [analyze(path) for path in paths],
+            }
+            for name, (median, least) in interleaved(calls, max(3, rounds // 5)).items():
+                rows.append([size, name, f"{median:.0f}", f"{least:.0f}"])
+    return rows
+
+
 def measure_whole(rounds: int) -> list[list[str]]:
     """Everything that a command does for one picture, file to file, without starting Python."""
     rows = []
@@ -229,6 +245,8 @@ def main() -> None:
             table(["picture", "what", "median ms", "least ms"], measure_models(options.rounds)),
             "Reading faces: all questions about all faces in one call, and as a chain:",
             table(["picture", "what", "median ms", "least ms"], measure_reading(options.rounds)),
+            "A list, and the same pictures one by one, on all processors:",
+            table(["picture", "what", "median ms", "least ms"], measure_batch(options.rounds)),
             "The whole work for one picture, from file to file:",
             table(["picture", "what", "median ms", "least ms"], measure_whole(options.rounds)),
             "The command as typed, Python's own start included:",
