@@ -78,6 +78,11 @@ def build_models() -> None:
             page += (
                 f"\n## Curves\n\n![Losses and validation figures over the steps of training](../images/{name}-curves.png)\n"
             )
+        if (IMAGES / f"{name}-sizes.png").exists():
+            page += (
+                f"\n## Accuracy against time\n\n![AP50 against milliseconds for each input size](../images/{name}-sizes.png)\n\n"
+                "The figures behind it: [measured](../benchmarks.md).\n"
+            )
         put(DOCS / "models" / f"{name}.md", page)
 
 
