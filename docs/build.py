@@ -80,7 +80,7 @@ def build_models() -> None:
             )
         if (IMAGES / f"{name}-sizes.png").exists():
             page += (
-                f"\n## Accuracy against time\n\n![AP50 against milliseconds for each input size](../images/{name}-sizes.png)\n\n"
+                f"\n## Accuracy against time\n\n![AP50 against time by input size](../images/{name}-sizes.png)\n\n"
                 "The figures behind it: [measured](../benchmarks.md).\n"
             )
         put(DOCS / "models" / f"{name}.md", page)
