@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from mien.geometry import intersection_area
 from mien.types import Faces
 
 Image = NDArray[np.uint8]
-Plane = NDArray[np.float32]
+Plane: TypeAlias = NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]
 
 AUTO = "auto"
@@ -110,7 +111,7 @@ def choose_words(faces: Faces | None, seed: int = 0) -> str:
 
 
 def _mood(faces: Faces) -> str:
-    """"smile" where most of the people smile; for the likeliest expression of all "surprise", "serious" or nothing."""
+    """ "smile" where most of the people smile; for the likeliest expression of all "surprise", "serious" or nothing."""
     smile, expression = (faces.attributes.get(name) for name in ("smile", "expression"))
     if smile is not None:
         shares = check_column(ATTRIBUTES["smile"], smile)[:, 0]
@@ -213,7 +214,9 @@ def _busyness(image: Image, matte: Plane | None) -> Plane:
     ratio = min(1.0, _DETAIL_SIDE / max(height, width))
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
     grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    detail = np.abs(cv2.Laplacian(grey, cv2.CV_32F)) + np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+    detail = np.abs(cv2.Laplacian(grey, cv2.CV_32F)) + np.hypot(
+        cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    )
     detail = np.minimum(3 * detail, 1)
     if matte is not None:
         detail += 0.9 * cv2.resize(matte, size, interpolation=cv2.INTER_AREA)
@@ -243,7 +246,9 @@ def _best_place(block: tuple[int, ...], page: tuple[int, int], place: str, block
             continue
         # Letters want quiet for half their height around them.
         room = 0.5 * min(block[0], 0.08 * page[0])
-        left, right = (int(np.clip(round((x + s * room) / page[1] * columns), 0, columns)) for x, s in ((box[0], -1), (box[2], 1)))
+        left, right = (
+            int(np.clip(round((x + s * room) / page[1] * columns), 0, columns)) for x, s in ((box[0], -1), (box[2], 1))
+        )
         top, bottom = (int(np.clip(round((y + s * room) / page[0] * rows), 0, rows)) for y, s in ((box[1], -1), (box[3], 1)))
         area = max(1, (right - left) * (bottom - top))
         noise = (busy[bottom, right] - busy[top, right] - busy[bottom, left] + busy[top, left]) / area
@@ -256,8 +261,8 @@ def _best_place(block: tuple[int, ...], page: tuple[int, int], place: str, block
 def contrast(colour: tuple[int, int, int], pixels: NDArray[np.uint8] | Plane) -> Plane:
     """Contrast of a colour with each of (..., 3) pixels in [0, 255], from 1 to 21 (WCAG 2.1, "contrast ratio")."""
     weights = np.array([0.2126, 0.7152, 0.0722], np.float32)
-    own = float(srgb_to_linear(np.array(colour, np.float32) / 255) @ weights)
-    others = srgb_to_linear(np.asarray(pixels, np.float32) / 255) @ weights
+    own = float(srgb_to_linear((np.array(colour) / 255).astype(np.float32)) @ weights)
+    others = srgb_to_linear((np.asarray(pixels) / 255).astype(np.float32)) @ weights
     return np.asarray((np.maximum(own, others) + 0.05) / (np.minimum(own, others) + 0.05), np.float32)
 
 

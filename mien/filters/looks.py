@@ -1,4 +1,4 @@
-"""Looks: what changes the photo as a whole. Retouching comes before anything is put on it, colour and grain at the very end."""
+"""Looks: what changes the photo as a whole. Retouching comes before anything is put on it, colour and grain at the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from mien.filters.colour import linear_to_srgb, srgb_to_linear
 from mien.filters.effects.head import Head
 
 Image = NDArray[np.uint8]
-Plane = NDArray[np.float32]
+Plane: TypeAlias = NDArray[np.floating[Any]]
 
 Painter: TypeAlias = Callable[[Image, Sequence[Head], int], Image]
 """Gives a new (H, W, 3) uint8 picture, of the picture, its heads and a seed for grain."""
@@ -105,7 +105,7 @@ def smooth(image: Image, heads: Sequence[Head], seed: int) -> Image:
 
 
 def _skin(part: Image, head: Head, corner: tuple[int, int]) -> Plane:
-    """(h, w) in [0, 1]: skin of this face: inside its oval, near the colour of its cheeks, away from eyes, brows and mouth."""
+    """(h, w) in [0, 1]: skin of this face, in its oval, like its cheeks in colour, away from eyes, brows and mouth."""
     height, width = part.shape[:2]
     inverse = np.linalg.inv(head.axes[:, :2])
     x, y = np.meshgrid(np.arange(width) + 0.5 + corner[0], np.arange(height) + 0.5 + corner[1])
@@ -189,7 +189,7 @@ def _toned(image: Image, curves: Sequence[NDArray[np.float64]], saturation: floa
 
 def _balanced(gains: tuple[float, float, float], tone: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """A curve for each channel: gains in linear light, as a change of the lamp, then the tone curve."""
-    linear = srgb_to_linear(np.arange(256, dtype=np.float32) / 255)
+    linear = srgb_to_linear((np.arange(256) / 255).astype(np.float32))
     return [np.interp(linear_to_srgb(linear * gain), np.arange(256) / 255, tone) for gain in gains]
 
 

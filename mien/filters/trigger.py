@@ -5,11 +5,14 @@
     factor     = "not" factor | "(" expression ")" | comparison
     comparison = name ("<" | "<=" | ">" | ">=" | "==" | "!=") (number | answer)
 
-A name is an attribute of `mien.attributes` that has a number (``age``), an attribute with an answer (``expression.happiness``),
-an answer alone where one attribute has it (``smile``, ``happiness``), or one of ``faces`` (how many there are), ``score`` and
-``size`` (the face box's longer side as a share of the picture's). ``expression == surprise`` asks for the likeliest answer.
+A name is an attribute of `mien.attributes` that has a number (``age``), an attribute with an answer
+(``expression.happiness``), an answer alone where one attribute has it (``smile``, ``happiness``), or one of ``faces``
+(how many
+there are), ``score`` and ``size`` (the face box's longer side as a share of the picture's). ``expression == surprise``
+asks for the likeliest answer.
 
-Kleene's three-valued logic decides what is not known: a face without the attribute gives neither yes nor no, and nothing happens.
+Kleene's three-valued logic decides what is not known: a face without the attribute gives neither yes nor no, and then
+nothing happens.
 """
 
 from __future__ import annotations
@@ -45,8 +48,8 @@ _MOST_NESTED = 20
 
 @dataclass(frozen=True)
 class _Comparison:
-    """attribute: empty for one of `_OWN`, which ``name`` then says. answer: whose probability is meant; empty for a number or
-    for a comparison with an answer.
+    """attribute: empty for one of `_OWN`, which ``name`` then says. answer: whose probability is meant; empty for a number
+    and for a comparison with an answer.
     """
 
     attribute: str
@@ -98,7 +101,7 @@ class _Parser:
             place = found.end()
 
     def _error(self, came: str) -> InputError:
-        return InputError(f"when {self.text!r}: expected comparisons such as \"smile > 0.7 and faces == 1\", got {came}")
+        return InputError(f'when {self.text!r}: expected comparisons such as "smile > 0.7 and faces == 1", got {came}')
 
     def _next(self) -> str:
         if self.place >= len(self.tokens):

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array: TypeAlias = NDArray[np.floating[Any]]
 Points = Sequence[tuple[float, float]] | NDArray[np.floating]
 Colour = tuple[float, float, float]
 
@@ -187,10 +188,7 @@ def spline(points: Points, *, is_closed: bool = True, steps: int = 20) -> NDArra
     for before, start, end, after in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
         a, b = (end - before) / 2, (after - start) / 2
         curve.append(
-            (2 * t**3 - 3 * t**2 + 1) * start
-            + (t**3 - 2 * t**2 + t) * a
-            + (3 * t**2 - 2 * t**3) * end
-            + (t**3 - t**2) * b
+            (2 * t**3 - 3 * t**2 + 1) * start + (t**3 - 2 * t**2 + t) * a + (3 * t**2 - 2 * t**3) * end + (t**3 - t**2) * b
         )
     if not is_closed:
         curve.append(knots[-1:])
@@ -217,7 +215,9 @@ def mirrored(points: Points) -> NDArray[np.float64]:
     return np.asarray(points, np.float64) * (-1, 1)
 
 
-def lit(colour: Colour | Array, normals: Array, *, ambient: float = 0.45, gloss: float = 0.0, sharpness: float = 30) -> Array:
+def lit(
+    colour: Colour | Array, normals: Array, *, ambient: float = 0.45, gloss: float = 0.0, sharpness: float = 30
+) -> Array:
     """(h, w, 3) a colour under the kit's light: Lambert with a soft wrap, and Blinn-Phong gloss."""
     facing = normals @ _LIGHT
     shade = ambient + (1 - ambient) * np.clip(0.25 + 0.75 * facing, 0, None)

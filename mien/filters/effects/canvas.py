@@ -62,8 +62,8 @@ class Canvas:
     ) -> None:
         """Lay a drawing on the picture; it becomes part of the person in the matte.
 
-        matrix: (2, 3) from head coordinates of the drawing to pixels. shadow: depth in [0, 1] of what it casts on the person,
-        ``drop`` to the right and down and blurred by ``reach``, in head coordinates. tint: (3,) sRGB in [0, 1] for a
+        matrix: (2, 3) from head coordinates of the drawing to pixels. shadow: depth in [0, 1] of what it casts on the
+        person, ``drop`` to the right and down and blurred by ``reach``, in head coordinates. tint: (3,) sRGB in [0, 1] for a
         drawing in greys; one that has none is put under the photo's light instead.
         """
         move = (drop[0] * head.unit, drop[1] * head.unit)
@@ -160,7 +160,8 @@ class Canvas:
         return part[::step, ::step]
 
     def hair_width(self, head: Head) -> float:
-        """Half the width of the hair above the forehead in head coordinates, from 1.0 to 1.6; a usual head without a matte."""
+        """Half the width of the hair above the forehead in head coordinates, from 1.0 to 1.6; a usual head without a
+        matte."""
         usual = head.half_width
         if self.matte is None:
             return usual
@@ -176,7 +177,9 @@ class Canvas:
 
     def hair_colour(self, head: Head) -> Plane:
         """(3,) sRGB in [0, 1]: the middle colour of what lies between the forehead and the top of the head."""
-        places = [head.place((x, y, -0.2)) for y in np.linspace(head.top + 0.12, -1.25, 5) for x in np.linspace(-0.5, 0.5, 7)]
+        places = [
+            head.place((x, y, -0.2)) for y in np.linspace(head.top + 0.12, -1.25, 5) for x in np.linspace(-0.5, 0.5, 7)
+        ]
         spots = np.round(places).astype(int)
         inside = (spots >= 0).all(axis=1) & (spots < self.photo.shape[1::-1]).all(axis=1)
         spots = spots[inside]

@@ -144,7 +144,7 @@ def _star() -> Tile:
     u, v = (x + y) / np.sqrt(2), np.abs(sheet.x - sheet.y) / np.sqrt(2)
     slant = np.exp(-np.minimum(u, v) / 0.012 - (np.maximum(u, v) / 0.20) ** 2 * 2.4) * 0.55
     away = np.hypot(x, y)
-    glow = 0.34 * np.exp(-(away / 0.10) ** 1.2) + 0.16 * np.exp(-(away / 0.30) ** 1.5) + np.exp(-((away / 0.045) ** 2))
+    glow = 0.34 * np.exp(-((away / 0.10) ** 1.2)) + 0.16 * np.exp(-((away / 0.30) ** 1.5)) + np.exp(-((away / 0.045) ** 2))
     light = np.clip(rays + slant + glow, 0, 1) * np.clip((1 - away) / 0.2, 0, 1)
     sheet.paint(light.astype(np.float32), (1.0, 0.985, 0.93))
     return sheet.tile()
@@ -153,7 +153,11 @@ def _star() -> Tile:
 @register("sparkle", "a glint of light at the smile", layer=1)
 def sparkle(canvas: Canvas, head: Head) -> None:
     """A big glint on the teeth and two small ones beside it."""
-    for at, size, angle in (((0.17, -0.035, 0.12), 0.62, 0.12), ((0.50, -0.20, 0.05), 0.26, 0.3), ((-0.16, 0.06, 0.1), 0.20, 0.0)):
+    for at, size, angle in (
+        ((0.17, -0.035, 0.12), 0.62, 0.12),
+        ((0.50, -0.20, 0.05), 0.26, 0.3),
+        ((-0.16, 0.06, 0.1), 0.20, 0.0),
+    ):
         matrix = head.ball("mouth", at)
         cos, sin = np.cos(angle), np.sin(angle)
         matrix[:, :2] = size * matrix[:, :2] @ np.array([[cos, -sin], [sin, cos]])

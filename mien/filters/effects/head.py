@@ -1,6 +1,7 @@
 """Where a head is and how it is turned, from five keypoints, better from 68 contour points: what effects are hung on.
 
-Head coordinates are in distances between the pupils: the origin midway between the eyes, x to the right of the picture when the
+Head coordinates are in distances between the pupils: the origin midway between the eyes, x to the right of the picture
+when the
 head is upright, y down to the chin, z out of the face towards the viewer. A scaled orthographic camera brings them into the
 picture (DeMenthon and Davis, "Model-based object pose in 25 lines of code", IJCV 1995, section 2).
 """
@@ -14,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.types import KEYPOINT_NAMES, Faces
+from mien.types import KEYPOINT_NAMES, LANDMARKS, Faces
 
 Array = NDArray[np.float64]
-
-LANDMARKS = "landmarks68"
-"""The column of `Faces.attributes` with 68 contour points, (N, 136) pixels ``x y x y ...``, iBUG order, image-left first."""
 
 _MODEL = {
     "left_eye": (0.5, 0.0, 0.0),
@@ -112,6 +110,16 @@ def find_heads(faces: Faces, matte: NDArray[np.float32] | None = None) -> list[H
         _head(faces.boxes[row], faces.keypoints[row], None if contours is None else contours[row], matte)
         for row in range(len(faces))
     ]
+
+
+def head_of_box(box: NDArray[np.floating]) -> Head:
+    """An upright head that fills a face box, (4,): where the eyes should be, for what must cover a face in any case."""
+    x1, y1, x2, y2 = (float(value) for value in box)
+    unit = max((x2 - x1) / (2 * 0.98), (y2 - y1) / 2.6, 1.0)
+    centre = np.array([(x1 + x2) / 2, y1 + 0.40 * (y2 - y1)])
+    points = {name: centre + unit * np.array(_MODEL[name][:2]) for name in KEYPOINT_NAMES}
+    points |= {"eyes": centre, "mouth": centre + (0, 1.05 * unit), "lip": centre + (0, 0.85 * unit)}
+    return Head(unit * np.eye(3)[:2], points, np.asarray(box, np.float64), 0.0, 0.0, 0.0)
 
 
 def _head(box: Array, keypoints: Array, contour: Array | None, matte: NDArray[np.float32] | None) -> Head | None:

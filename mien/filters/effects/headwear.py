@@ -166,11 +166,12 @@ def _ear() -> tuple[Tile, Tile]:
     fur.paint(cover, lit((0.46, 0.46, 0.46), normals, ambient=0.5))
     random = np.random.default_rng(12)
     for count, over, width in ((2600, 0.0, 0.011), (700, 0.075, 0.009)):
-        lines, levels = [], []
+        lines: list[np.ndarray] = []
+        levels: list[float] = []
         while len(lines) < count:
             x, y = random.uniform(-0.55, 0.55), random.uniform(-1.0, 0.2)
             row, column = int((y - fur.y1) * fur.unit), int((x - fur.x1) * fur.unit)
-            rim = 0.12 < cover[row, column] and (over == 0 or _is_near_edge(cover, row, column, fur.unit))
+            rim = cover[row, column] > 0.12 and (over == 0 or _is_near_edge(cover, row, column, fur.unit))
             if not rim:
                 continue
             lean = np.array([0.45 * (x + 0.02) + random.normal(0, 0.10), -1.0])
@@ -186,7 +187,9 @@ def _ear() -> tuple[Tile, Tile]:
         spline(((-0.31, 0.14), (-0.25, -0.16), (-0.10, -0.50), (0.10, -0.76), (0.20, -0.50), (0.30, -0.14), (0.32, 0.14)))
     )
     pink = inside.soft(pink, 0.03)
-    shade = np.clip(1.02 - 0.55 * np.exp(-((inside.x / 0.20) ** 2)) * np.clip((inside.y + 0.75) / 0.7, 0, 1), 0, 1)[..., None]
+    shade = np.clip(1.02 - 0.55 * np.exp(-((inside.x / 0.20) ** 2)) * np.clip((inside.y + 0.75) / 0.7, 0, 1), 0, 1)[
+        ..., None
+    ]
     inside.paint(pink, np.array([0.93, 0.66, 0.64], np.float32) * shade.astype(np.float32))
     lines, levels = [], []
     for _ in range(330):
@@ -215,7 +218,9 @@ def cat_ears(canvas: Canvas, head: Head) -> None:
     tint = canvas.hair_colour(head)
     tint = np.clip(tint * 1.15 + 0.03, 0.10, 0.85).astype(np.float32)
     for side in (-1, 1):
-        plane = head.plane("eyes", (side * 0.66 * head.half_width, head.top + 0.30, -0.05), turn=side * 0.25, angle=side * 0.30)
+        plane = head.plane(
+            "eyes", (side * 0.66 * head.half_width, head.top + 0.30, -0.05), turn=side * 0.25, angle=side * 0.30
+        )
         plane[:, 0] *= side * 0.98
         plane[:, 1] *= 0.98
         canvas.put(fur, plane, head, tint=tint)

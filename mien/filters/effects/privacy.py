@@ -1,4 +1,5 @@
-"""Making a face unknowable: the whole head, hair and ears included, is replaced, and nothing of it is left in the picture."""
+"""Making a face unknowable: the whole head, hair and ears included, is replaced, and nothing of it is left in the
+picture."""
 
 from __future__ import annotations
 
@@ -26,7 +27,10 @@ def head_region(canvas: Canvas, head: Head) -> tuple[tuple[int, int, int, int], 
     union of an ellipse round the turned head and one round the grown face box, so a wrong keypoint cannot uncover a face.
     """
     centre = head.place((0, (head.top + head.chin) / 2, -0.3))
-    across, down = _WIDER * max(head.half_width, canvas.hair_width(head)) * head.unit, _TALLER * (head.chin - head.top) / 2 * head.unit
+    across, down = (
+        _WIDER * max(head.half_width, canvas.hair_width(head)) * head.unit,
+        _TALLER * (head.chin - head.top) / 2 * head.unit,
+    )
     x1, y1, x2, y2 = head.box
     width, height = x2 - x1, y2 - y1
     grown = np.array(
@@ -139,9 +143,7 @@ def _emoji() -> Tile:
 @register("emoji", "privacy: a smiling face in place of the head", layer=-1)
 def emoji(canvas: Canvas, head: Head) -> None:
     """Large enough to hide hair and ears; below it the head is gone as with `solid`, in the colour of the drawing."""
-    (left, top, right, bottom), inside = head_region(canvas, head)
-    if inside.size == 0:
-        return
+    (left, top, _, _), inside = head_region(canvas, head)
     rows, columns = np.nonzero(inside >= 1)
     if not len(rows):
         return

@@ -20,7 +20,8 @@ class Effect:
 
     name: what people write. summary: what it looks like, in a few words. paint: draws it onto a canvas.
     reach: how far above the top of the hair it stands, in head coordinates; 0 for what stays on the face.
-    layer: 0 dyes skin, 1 sits on the face, 2 on the head; lower ones are painted first, whatever the order asked for.
+    layer: -1 hides the face, 0 dyes skin, 1 sits on the face, 2 on the head; lower ones are painted first, in whatever
+    order they were asked for.
     """
 
     name: str
@@ -28,6 +29,11 @@ class Effect:
     paint: Painter
     reach: float = 0.0
     layer: int = 1
+
+    @property
+    def is_privacy(self) -> bool:
+        """Whether it makes faces unknowable: it then works from the box alone where no eyes were found."""
+        return self.layer < 0
 
 
 EFFECTS: dict[str, Effect] = {}
