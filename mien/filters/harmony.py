@@ -69,7 +69,7 @@ def choose_scheme(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Sche
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     matte = cv2.resize(matte, size, interpolation=cv2.INTER_AREA)
     light = find_light(image, matte)
-    outline = dominant_colours(image, _outline(matte), 5, seed)
+    outline = outline_colours(image, matte, seed)
     sources = _telling(dominant_colours(image, matte, 6, seed))
     candidates, worth = _candidates(sources)
     taste = _TASTE * np.cos(np.deg2rad(candidates[:, 2] - _FIRST_TASTE - seed * _GOLDEN_ANGLE))
@@ -87,13 +87,30 @@ def named_scheme(colours: NDArray[np.uint8], image: NDArray[np.uint8], matte: Pl
     """
     wanted = oklab_to_oklch(srgb_to_oklab(colours.astype(np.float32) / 255))
     random = np.random.default_rng(seed)
-    lightness = _lightness(dominant_colours(image, _outline(matte), 5, seed))
+    lightness = _lightness(outline_colours(image, matte, seed))
     scheme = _around(wanted[0], lightness, None, 1.0 if random.random() < 0.5 else -1.0, Light(find_light(image, matte).side))
     if len(wanted) > 1:
         return replace(scheme, accent=wanted[1], glow=wanted[2] if len(wanted) > 2 else scheme.glow)
     if wanted[0, 1] < _NAMED_GREY:
         return replace(scheme, accent=wanted[0] * np.array([1.04, 1, 1], np.float32))
     return scheme
+
+
+def outline_colours(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Palette:
+    """The colours along the person's inner edge, against which a background is seen; arguments as for `choose_scheme`."""
+    return dominant_colours(image, _outline(matte), 5, seed)
+
+
+def palette_fit(picture: Palette, scheme: Scheme, outline: Palette) -> float:
+    """How well a picture's colours suit behind a person, in about [0, 1]: apart from the outline, near the scheme's hues."""
+    if not len(picture) or not len(outline):
+        return 0.0
+    lch = oklab_to_oklch(picture.colours)
+    apart = float(_contrast(lch, outline) @ picture.shares)
+    weight = picture.shares * lch[:, 1]
+    turns = [np.cos(np.deg2rad(lch[:, 2] - hue)) for hue in (scheme.base[2], scheme.accent[2])]
+    alike = float((np.maximum(*turns) @ weight) / max(float(weight.sum()), 1e-6))
+    return 0.65 * apart + 0.35 * (0.5 + 0.5 * alike) * min(1.0, float(weight.sum()) / 0.05)
 
 
 def _lightness(outline: Palette) -> float:
