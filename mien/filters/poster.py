@@ -27,7 +27,7 @@ _SMOOTH_STEP = 4
 
 _PANEL_SHADOWS = ((0.006, 0.006, 0.20), (0.022, 0.030, 0.22))
 _PERSON_SHADOWS = ((0.004, 0.008, 0.010, 0.26), (0.012, 0.026, 0.045, 0.30))
-"""(right, down, softness) as shares of the page's short side, and depth; the panel's go straight down."""
+"""(aside, down, softness) as shares of the page's short side, and depth; a person's go away from the light."""
 
 _SHADOW_ON_PAPER = 0.45
 _WRAP, _WRAP_REACH, _WRAP_BLUR = 0.35, 0.008, 0.03
@@ -215,8 +215,9 @@ def _backdrop(panel: _Panel, scheme: Scheme, alpha: Plane | None, shadow: float,
         paper = _tinted(paper, tint, depth * shadow * cast)
     if alpha is not None:
         small = cv2.resize(alpha, (columns, rows), interpolation=cv2.INTER_AREA)
+        away = -1.0 if scheme.light > 0 else 1.0
         for right, down, soft, depth in _PERSON_SHADOWS:
-            cast = depth * shadow * _blurred(_moved(small, right * unit / step, down * unit / step), soft * unit / step)
+            cast = depth * shadow * _blurred(_moved(small, away * right * unit / step, down * unit / step), soft * unit / step)
             inner = _tinted(inner, tint, cast)
             paper = _tinted(paper, tint, _SHADOW_ON_PAPER * cast)
     page = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
