@@ -142,7 +142,7 @@ def draw_caption(image: Image, caption: Caption, words: str, faces: Faces | None
     blocked = _blocked(faces)
     busy = _busyness(image, matte)
     for shrink in _SHRINK:
-        letters = _set(words, caption.typeface, max(9, round(0.062 * side * caption.size * shrink)), round(_WIDEST * width))
+        letters = _set(words, caption.typeface, max(9, round(0.056 * side * caption.size * shrink)), round(_WIDEST * width))
         if letters.shape[1] > (1 - _MARGIN) * width or letters.shape[0] > 0.4 * height:
             continue
         place = _best_place(letters.shape, (height, width), caption.place, blocked, busy)
@@ -235,7 +235,7 @@ def _places(block: tuple[int, ...], page: tuple[int, int], place: str) -> Iterat
             x = round(margin + across * (width - wide - 2 * margin))
             if x < 0 or y < 0 or x + wide > width or y + tall > height:
                 continue
-            yield dislike + 0.16 * (1 - down) + 0.3 * float(0.25 < down < 0.75), (x, y, x + wide, y + tall)
+            yield dislike + 0.3 * (1 - down) + 0.3 * float(0.25 < down < 0.75), (x, y, x + wide, y + tall)
 
 
 def _best_place(block: tuple[int, ...], page: tuple[int, int], place: str, blocked: Plane, busy: Plane) -> Box | None:
@@ -245,7 +245,7 @@ def _best_place(block: tuple[int, ...], page: tuple[int, int], place: str, block
         if len(blocked) and intersection_area(np.array([box], np.float32), blocked).any():
             continue
         # Letters want quiet for half their height around them.
-        room = 0.5 * min(block[0], 0.08 * page[0])
+        room = 0.24 * min(block[0], 0.08 * page[0])
         left, right = (
             int(np.clip(round((x + s * room) / page[1] * columns), 0, columns)) for x, s in ((box[0], -1), (box[2], 1))
         )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.filters.background import TRANSPARENT, Background, Scene, parse_background
+from mien.filters.background import TRANSPARENT, Background, Scene, notes_on, parse_background
 from mien.filters.caption import AUTO, choose_words, draw_caption
 from mien.filters.dress import put_effects
 from mien.filters.effects.head import find_heads
@@ -47,6 +47,7 @@ class Filter:
         self.is_cut_out = word == TRANSPARENT
         is_own = preset.background is None or self.is_cut_out
         self._background: Background | None = None if is_own else parse_background(preset.background or "")
+        self._understood = [] if is_own else notes_on(preset.background or "")
         self._is_painted = not any(known in word for known in _FROM_THE_PHOTO)
         self.is_framed = (preset.background is None if preset.frame is None else preset.frame) and not self.is_cut_out
         self._is_stream = is_stream
@@ -61,7 +62,7 @@ class Filter:
         matte = matte if self.is_cut_out else tidy_matte(matte)
         if frame.alpha is not None:
             matte *= frame.alpha.astype(np.float32) / 255
-        notes = list(frame.notes)
+        notes = [*frame.notes, *self._understood]
         is_nobody = is_empty(matte)
         if is_nobody:
             _log.warning("no person found in %s", frame.source or "the picture")

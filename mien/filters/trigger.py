@@ -7,9 +7,8 @@
 
 A name is an attribute of `mien.attributes` that has a number (``age``), an attribute with an answer
 (``expression.happiness``), an answer alone where one attribute has it (``smile``, ``happiness``), or one of ``faces``
-(how many
-there are), ``score`` and ``size`` (the face box's longer side as a share of the picture's). ``expression == surprise``
-asks for the likeliest answer.
+(how many there are), ``score`` and ``size`` (the face box's longer side as a share of the picture's).
+``expression == surprise`` asks for the likeliest answer.
 
 Kleene's three-valued logic decides what is not known: a face without the attribute gives neither yes nor no, and then
 nothing happens.

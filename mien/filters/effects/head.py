@@ -118,7 +118,8 @@ def head_of_box(box: NDArray[np.floating]) -> Head:
     unit = max((x2 - x1) / (2 * 0.98), (y2 - y1) / 2.6, 1.0)
     centre = np.array([(x1 + x2) / 2, y1 + 0.40 * (y2 - y1)])
     points = {name: centre + unit * np.array(_MODEL[name][:2]) for name in KEYPOINT_NAMES}
-    points |= {"eyes": centre, "mouth": centre + (0, 1.05 * unit), "lip": centre + (0, 0.85 * unit)}
+    below = np.array([0.0, unit])
+    points |= {"eyes": centre, "mouth": centre + 1.05 * below, "lip": centre + 0.85 * below}
     return Head(unit * np.eye(3)[:2], points, np.asarray(box, np.float64), 0.0, 0.0, 0.0)
 
 

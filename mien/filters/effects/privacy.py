@@ -1,5 +1,4 @@
-"""Making a face unknowable: the whole head, hair and ears included, is replaced, and nothing of it is left in the
-picture."""
+"""Making a face unknowable: the whole head, hair and ears included, is replaced, and nothing of it stays in the picture."""
 
 from __future__ import annotations
 
