@@ -88,7 +88,7 @@ class Faces:
         offset = np.array(shift, np.float32)
         columns = dict(self.attributes)
         if LANDMARKS in columns:
-            columns[LANDMARKS] = (columns[LANDMARKS].reshape(len(self), -1, 2) * scale + offset).reshape(len(self), -1)
+            columns[LANDMARKS] = (columns[LANDMARKS].reshape(len(self), 68, 2) * scale + offset).reshape(len(self), 136)
         boxes = self.boxes * scale + np.tile(offset, 2)
         return replace(self, boxes=boxes, keypoints=self.keypoints * scale + offset, attributes=columns)
 

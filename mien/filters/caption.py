@@ -128,10 +128,16 @@ def _mood(faces: Faces) -> str:
     return {"happiness": "smile", "surprise": "surprise", "neutral": ""}.get(answer, "serious")
 
 
-def draw_caption(image: Image, caption: Caption, words: str, faces: Faces | None, matte: Plane | None) -> Image | None:
+def draw_caption(
+    image: Image, caption: Caption, words: str, faces: Faces | None, matte: Plane | None, room: Box | None = None
+) -> Image | None:
     """A copy of the picture, (H, W, 3) uint8, with the words on it; None where every place would hide a face.
 
-    faces: boxes in pixels of the picture, never covered. matte: (H, W), kept clear where possible. The words stand where the
+    faces: boxes in pixels of the picture, never covered. matte: (H, W), kept clear where possible.
+    room: ``x1 y1 x2 y2`` made for words, such as the paper under a poster's panel; used where the caption asks for no other
+    place and the words fit.
+
+    Elsewhere the words stand where the
     picture is quiet, in black or white, whichever reads better; where neither reaches the contrast of 4.5 to 1 that WCAG 2.1
     asks for (success criterion 1.4.3) the ground behind them is shaded softly until it does.
     """
@@ -145,7 +151,8 @@ def draw_caption(image: Image, caption: Caption, words: str, faces: Faces | None
         letters = _set(words, caption.typeface, max(9, round(0.056 * side * caption.size * shrink)), round(_WIDEST * width))
         if letters.shape[1] > (1 - _MARGIN) * width or letters.shape[0] > 0.4 * height:
             continue
-        place = _best_place(letters.shape, (height, width), caption.place, blocked, busy)
+        place = None if caption.place == "top" else _in_room(letters.shape, room, blocked)
+        place = place or _best_place(letters.shape, (height, width), caption.place, blocked, busy)
         if place is not None:
             return _inked(image, letters, place)
     return None
@@ -256,6 +263,19 @@ def _best_place(block: tuple[int, ...], page: tuple[int, int], place: str, block
         if best is None or cost < best[0]:
             best = (cost, box)
     return None if best is None else best[1]
+
+
+def _in_room(block: tuple[int, ...], room: Box | None, blocked: Plane) -> Box | None:
+    """The middle of a room where the words have a sixth of its height above and below them."""
+    if room is None:
+        return None
+    x1, y1, x2, y2 = room
+    if block[1] > x2 - x1 or block[0] > 0.68 * (y2 - y1):
+        return None
+    left, top = (x1 + x2 - block[1]) // 2, (y1 + y2 - block[0]) // 2
+    box = (left, top, left + block[1], top + block[0])
+    is_free = not len(blocked) or not intersection_area(np.array([box], np.float32), blocked).any()
+    return box if is_free else None
 
 
 def contrast(colour: tuple[int, int, int], pixels: NDArray[np.uint8] | Plane) -> Plane:

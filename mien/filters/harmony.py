@@ -88,7 +88,9 @@ def named_scheme(colours: NDArray[np.uint8], image: NDArray[np.uint8], matte: Pl
     wanted = oklab_to_oklch(srgb_to_oklab(colours.astype(np.float32) / 255))
     random = np.random.default_rng(seed)
     lightness = _lightness(outline_colours(image, matte, seed))
-    scheme = _around(wanted[0], lightness, None, 1.0 if random.random() < 0.5 else -1.0, Light(find_light(image, matte).side))
+    scheme = _around(
+        wanted[0], lightness, None, 1.0 if random.random() < 0.5 else -1.0, Light(find_light(image, matte).side)
+    )
     if len(wanted) > 1:
         return replace(scheme, accent=wanted[1], glow=wanted[2] if len(wanted) > 2 else scheme.glow)
     if wanted[0, 1] < _NAMED_GREY:

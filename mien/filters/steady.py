@@ -16,7 +16,7 @@ Plane = NDArray[np.float32]
 
 _WORK_SIDE = 480
 _STILL_GAIN = 0.18
-_NOISE_LEAST = 0.6
+_NOISE_LEAST, _NOISE_MOST = 0.6, 4.0
 _MOVES_FROM, _MOVES_SURELY = 2.2, 4.5
 _REACH_SHARE = 0.012
 _SAME_FACE = 0.3
@@ -64,12 +64,18 @@ class SteadyMatte:
     def _gain(self, small: Plane, mean: Plane) -> Plane:
         """(h, w) from `_STILL_GAIN` to 1."""
         away = cv2.blur(np.abs(small - mean), (3, 3))
-        # In a picture of which more than half is still the median of the differences is noise.
-        noise = max(float(np.median(away)), _NOISE_LEAST)
+        # Noise is in every place and every frame: what shows only over time is movement, what shows only in space is texture.
+        noise = float(np.clip(min(np.median(away), _noise(small)), _NOISE_LEAST, _NOISE_MOST))
         moves = np.clip((away / noise - _MOVES_FROM) / (_MOVES_SURELY - _MOVES_FROM), 0, 1)
         reach = 2 * max(1, round(_REACH_SHARE * max(small.shape))) + 1
         moves = cv2.blur(cv2.dilate(moves, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))), (reach, reach))
         return np.asarray(_STILL_GAIN + (1 - _STILL_GAIN) * np.minimum(1.6 * moves, 1), np.float32)
+
+
+def _noise(grey: Plane) -> float:
+    """Standard deviation of a picture's noise, in levels (Immerkaer, "Fast noise variance estimation", CVIU 1996)."""
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(cv2.filter2D(grey, cv2.CV_32F, kernel)).mean())
 
 
 class SteadyFaces:
@@ -132,7 +138,7 @@ class SteadyFaces:
 
 
 def _values(faces: Faces) -> NDArray[np.float32]:
-    return np.concatenate([faces.boxes, faces.keypoints.reshape(len(faces), -1)], axis=1)
+    return np.concatenate([faces.boxes, faces.keypoints.reshape(len(faces), 10)], axis=1)
 
 
 def _smoothing(cutoff_hz: float | NDArray[np.float32], step_s: float) -> NDArray[np.float32]:

@@ -70,11 +70,11 @@ class Filter:
         preset = self.preset
         frame = replace(frame, image=self._retouched(frame, matte), matte=matte)
         frame, told = put_effects(frame, preset.effects, preset.when, has_room=self.is_framed and not is_nobody)
-        frame = self._placed(frame, is_nobody)
+        frame, room = self._placed(frame, is_nobody)
         for name in preset.looks:
             if not LOOKS[name].is_retouch:
                 frame = replace(frame, image=LOOKS[name].paint(frame.image, [], preset.seed + frame.index))
-        frame, unsaid = self._captioned(frame)
+        frame, unsaid = self._captioned(frame, room)
         notes += told + unsaid
         for note in told + unsaid:
             _log.warning("%s: %s", frame.source or "the picture", note)
@@ -89,25 +89,27 @@ class Filter:
                 image = look.paint(image, heads, self.preset.seed)
         return image
 
-    def _placed(self, frame: Frame, is_nobody: bool) -> Frame:
-        """The person where the preset wants them: cut out, in a frame, or before another background."""
+    def _placed(self, frame: Frame, is_nobody: bool) -> tuple[Frame, tuple[int, int, int, int] | None]:
+        """The person where the preset wants them: cut out, in a frame, or before another background; and room for words."""
         preset, matte = self.preset, frame.matte
         if matte is None:
-            return frame
+            return frame, None
         if self.is_cut_out:
             alpha = np.asarray(cv2.convertScaleAbs(matte, alpha=255), np.uint8)
-            return replace(frame, image=_without_background(frame.image, matte, alpha), alpha=alpha)
+            return replace(frame, image=_without_background(frame.image, matte, alpha), alpha=alpha), None
         if self.is_framed:
             plan = self._plan or plan_poster(frame.image, matte, frame.faces, preset.seed, preset.poster)
             if self._is_stream and not is_nobody:
                 self._plan = plan
             fill = None if self._background is None or is_nobody else self._fill
             image, faces, matte = draw_poster(frame.image, matte, frame.faces, preset.seed, preset.poster, plan, fill)
-            return replace(frame, image=image, alpha=None, faces=faces, matte=matte)
+            width, height = plan.layout.page
+            room = (0, plan.layout.panel[3] + round(preset.poster.border * plan.layout.unit), width, height)
+            return replace(frame, image=image, alpha=None, faces=faces, matte=matte), room
         if self._background is None:
-            return replace(frame, alpha=None)
+            return replace(frame, alpha=None), None
         scene = Scene(frame.image, matte, frame.faces, preset.seed)
-        return replace(frame, image=blend(scene.layers[0], self._behind(scene, is_nobody), matte), alpha=None)
+        return replace(frame, image=blend(scene.layers[0], self._behind(scene, is_nobody), matte), alpha=None), None
 
     def _fill(self, image: Image, matte: Plane, faces: Faces | None) -> Image:
         return self._behind(Scene(image, matte, faces, self.preset.seed), False)
@@ -124,14 +126,15 @@ class Filter:
             self._painted = painted
         return painted
 
-    def _captioned(self, frame: Frame) -> tuple[Frame, list[str]]:
+    def _captioned(self, frame: Frame, room: tuple[int, int, int, int] | None) -> tuple[Frame, list[str]]:
+        """room: where the poster leaves paper free under its panel."""
         caption = self.preset.caption
         if caption is None:
             return frame, []
         words = self._words or (choose_words(frame.faces, self.preset.seed) if caption.text == AUTO else caption.text)
         if self._is_stream and frame.faces is not None and len(frame.faces):
             self._words = words
-        image = draw_caption(frame.image, caption, words, frame.faces, frame.matte)
+        image = draw_caption(frame.image, caption, words, frame.faces, frame.matte, room)
         if image is None:
             return frame, ["no caption: every place would hide a face"]
         if frame.alpha is None:

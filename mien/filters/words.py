@@ -53,7 +53,7 @@ OTHER_NAMES = {
 PHOTO_WORDS = ("transparent", "blur", "desaturate")
 """Words that ask for something made of the photo; they stand alone."""
 
-FILLERS = frozenset("a an and the with of in on at my some as over under plus background backdrops wall picture style".split())
+FILLERS = frozenset(["a", "an", "and", "the", "with", "of", "in", "on", "at", "my", "some", "as", "over", "under", "plus", "background", "backdrops", "wall", "picture", "style"])
 _WORD = re.compile(r"#?[^\W_]+(?:['’-][^\W_]+)*")
 _LONGEST_PHRASE = 3
 _ALIKE, _ALIKE_PAIR, _ALIKE_ENOUGH_TO_NAME = 0.78, 0.86, 0.5

@@ -64,6 +64,10 @@ def result_paths(
             raise InputError("two sources beside each other have the same name: choose a folder with --output")
     elif len(sources) == 1 and Path(output).suffix and not Path(output).is_dir():
         paths = [Path(output)]
+        is_video, is_video_name = endings[0] == ".mp4", paths[0].suffix.lower() == ".mp4"
+        if is_video != is_video_name:
+            wanted = "that ends in .mp4 for a video" if is_video else "of a picture (.png, .jpg, .webp) for a picture"
+            raise InputError(f"{output}: expected a name {wanted}")
     else:
         folder = OutputFolder(output, sources, (), overwrite=overwrite)
         paths = [folder.path(number, ending) for number, ending in enumerate(endings)]
