@@ -71,15 +71,13 @@ def guided_filter(guide: Plane, picture: Plane, radius: int, edge: float) -> Pla
     def mean(plane: Plane) -> Plane:
         return np.asarray(cv2.blur(plane, size, borderType=cv2.BORDER_REFLECT), np.float32)
 
-    wide = picture.ndim == 3
-    own = guide[..., None] if wide else guide
+    shape = (*guide.shape, 1) if picture.ndim == 3 else guide.shape
     mean_guide = mean(guide)
-    variance = mean(guide * guide) - mean_guide * mean_guide + edge * edge
-    mean_guide, variance = (plane[..., None] if wide else plane for plane in (mean_guide, variance))
+    spread = mean(guide * guide) - mean_guide * mean_guide + edge * edge
+    own, middle = guide.reshape(shape), mean_guide.reshape(shape)
     mean_picture = mean(picture)
-    slope = (mean(own * picture) - mean_guide * mean_picture) / variance
-    shift = mean_picture - slope * mean_guide
-    return np.asarray(mean(slope) * own + mean(shift), np.float32)
+    slope = (mean(own * picture) - middle * mean_picture) / spread.reshape(shape)
+    return np.asarray(mean(slope) * own + mean(mean_picture - slope * middle), np.float32)
 
 
 @_register("smooth", "skin smoothed, with its pores, eyes, brows and mouth kept", is_retouch=True)
