@@ -8,16 +8,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 import mien
 from mien.attributes import from_card
 from mien.card import ModelCard
-from mien.filters.background import BACKGROUNDS
-from mien.filters.preset import render
+from mien.filters.background import BACKGROUNDS, cover_fit
+from mien.filters.effects import EFFECTS
+from mien.filters.looks import LOOKS
+from mien.filters.preset import Preset, apply, render
+from mien.filters.preset_file import load_preset, shipped_presets
 from mien.media.read import read
 from mien.media.write import write
 from mien.models.matte import MatteModel
@@ -67,6 +72,42 @@ def build_images() -> None:
     words = [word for word in BACKGROUNDS if word != "transparent"]
     write(side_by_side([render(known, word).image for word in [*words, "#f4c430"]], 360), IMAGES / "backgrounds.jpg")
     write(side_by_side([frame.image, posters[0]], 675), IMAGES / "before-after.jpg")
+
+
+def build_sheets() -> None:
+    """The contact sheet of the shipped presets, and every effect on one face."""
+    known = []
+    for path in SAMPLES[:2]:
+        frame = read(path)
+        known.append(replace(frame, faces=mien.analyze(path).faces, matte=MatteModel()(frame.image)))
+    on_second = ("circus", "gentleman", "incognito", "neon-night", "royal")
+    made = {name: apply(load_preset(name), known[name in on_second]).image for name in shipped_presets()}
+    write(contact_sheet(made, 6, (250, 312)), IMAGES / "presets.jpg", quality=88)
+    astronaut = known[0]
+    shown = {}
+    for number, name in enumerate(EFFECTS):
+        frame = known[number % 2]
+        x1, y1, x2, y2 = frame.faces.boxes[0].astype(int)
+        reach, middle = round(0.95 * (y2 - y1)), (x1 + x2) // 2
+        part = slice(max(0, y2 - 2 * reach), y2 + reach // 4), slice(max(0, middle - reach), middle + reach)
+        shown[name] = apply(Preset(frame=False, effects=(name,)), frame).image[part]
+    write(contact_sheet(shown, 7, (214, 240)), IMAGES / "effects.jpg", quality=88)
+    looks = {name: apply(Preset(frame=False, looks=(name,)), astronaut).image for name in LOOKS}
+    write(contact_sheet(looks, 6, (250, 250)), IMAGES / "looks.jpg", quality=88)
+
+
+def contact_sheet(pictures: dict[str, np.ndarray], columns: int, size_wh: tuple[int, int]) -> np.ndarray:
+    """Pictures in rows on white, each cut to one size, with its name below: (H, W, 3) uint8."""
+    cells = []
+    for name, picture in pictures.items():
+        cell = Image.fromarray(np.full((size_wh[1] + 44, size_wh[0] + GAP, 3), 255, np.uint8))
+        cell.paste(Image.fromarray(cover_fit(picture, size_wh)), (GAP // 2, GAP // 2))
+        font = ImageFont.load_default(17)
+        ImageDraw.Draw(cell).text((cell.width / 2, size_wh[1] + 24), name, fill=(60, 60, 66), font=font, anchor="mm")
+        cells.append(np.asarray(cell))
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+    rows = [np.concatenate(cells[start : start + columns], axis=1) for start in range(0, len(cells), columns)]
+    return np.concatenate(rows, axis=0)
 
 
 def build_models() -> None:
@@ -119,6 +160,7 @@ def put(path: Path, text: str) -> None:
 def main() -> None:
     """Build everything."""
     build_images()
+    build_sheets()
     build_models()
     build_commands()
 

@@ -89,7 +89,7 @@ def capture(
     """Record pictures of one class, with a coach that says what is still missing."""
     from mien.data.capture import capture as record
     from mien.data.project import Project
-    from mien.media.video import open_source
+    from mien.media.streams import open_source
 
     opened = Project.open(project)
     finder, _ = _finder(model, device, threads)
