@@ -1,7 +1,8 @@
 """A labelled picture, and reading sets of them.
 
 Two forms are read. *ImageFolder* (Hugging Face): a folder with ``metadata.jsonl``, one JSON object a line with
-``file_name`` and any of ``faces``, ``matte``, ``source``, ``group``, ``kind``. *Parquet*: one row a face crop with an
+``file_name`` and any of ``faces``, ``labels``, ``matte``, ``source``, ``group``, ``person``, ``session``, ``state``,
+``split``, ``parent``, ``kind``; a project folder holds one. *Parquet*: one row a face crop with an
 ``image`` column (``bytes``, ``path``) and label columns. Boxes are ``x1 y1 x2 y2`` in pixels of the stored picture; left
 and right are the subject's own.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from mien.errors import DataError
 from mien.media.read import read
 from mien.types import KEYPOINT_NAMES
 
+STATES = ("unlabelled", "suggested", "labelled")
+"""How far labelling a picture is: not begun, filled in by a model, confirmed by a person."""
+
 
 @dataclass(frozen=True, eq=False)
 class FaceLabel:
@@ -32,6 +36,9 @@ class FaceLabel:
     keypoints: (5, 2) float32 pixels in the order of `KEYPOINT_NAMES`, NaN where a point is unknown.
     is_ignored: a region that nobody labelled: neither a face nor background.
     is_taught: the keypoints come from a model, not from a person.
+    by: who gave or confirmed this face: "person", "model", or "" where that is not known.
+    score: of the model that gave it, 0 to 1.
+    more_points: (x, y) in pixels of keypoints beyond the five, by name.
     """
 
     box: NDArray[np.float32]
@@ -39,6 +46,9 @@ class FaceLabel:
     is_ignored: bool = False
     is_taught: bool = False
     attributes: Mapping[str, str | float] = field(default_factory=dict)
+    by: str = ""
+    score: float | None = None
+    more_points: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +59,9 @@ class Sample:
     faces: None where nobody looked; empty where there are none.
     matte: file of the person matte. is_empty: known to show no person.
     labels: label columns that belong to the whole picture (a face crop), as stored.
+    person, session: who is seen, and in which recording; a split keeps both on one side. parent: the file that this one is
+        a changed copy of. split: the part of the set it was put in.
+    state: how far labelling is, one of `STATES`, or "" where nobody keeps count.
     """
 
     picture: Path | bytes
@@ -61,6 +74,11 @@ class Sample:
     kind: str = ""
     is_crop: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict)
+    person: str = ""
+    session: str = ""
+    parent: str = ""
+    split: str = ""
+    state: str = ""
 
     def image(self) -> NDArray[np.uint8]:
         """The picture, (H, W, 3) uint8 RGB. Raises `InputError` when it cannot be read."""
@@ -98,15 +116,30 @@ def _box(values: Any, where: str) -> NDArray[np.float32]:
     return box
 
 
-def _face(entry: Any, where: str) -> FaceLabel:
+def face_from_entry(entry: Any, where: str) -> FaceLabel:
+    """The face that an entry of a row's ``faces`` describes; the way back is `face_entry`. Raises `DataError`.
+
+    where: file and line, for messages.
+    """
     if not isinstance(entry, dict) or "box" not in entry:
         raise DataError(f"{where}: expected a face object with a box, got {str(entry)[:60]}")
+    points, attributes, score = entry.get("keypoints") or {}, entry.get("attributes") or {}, entry.get("score")
+    for name, values in (("keypoints", points), ("attributes", attributes)):
+        if not isinstance(values, dict):
+            raise DataError(f"{where}: {name}: expected an object of names and values, got {str(values)[:60]}")
+    for name, value in attributes.items():
+        if not isinstance(value, str | int | float):
+            raise DataError(f"{where}: attribute {name}: expected an answer or a number, got {str(value)[:60]}")
+    more = {name: point for name, point in points.items() if name not in KEYPOINT_NAMES and point is not None}
     return FaceLabel(
         _box(entry["box"], where),
-        _keypoints(entry.get("keypoints") or {}, where),
+        _keypoints(points, where),
         is_ignored=bool(entry.get("ignore", False)),
         is_taught="teacher" in (entry.get("keypoints_by"), entry.get("box_by")),
-        attributes=entry.get("attributes") or {},
+        attributes=attributes,
+        by=str(entry.get("by") or ""),
+        score=None if score is None else float(_numbers([score], 1, f"{where}: score")[0]),
+        more_points={name: tuple(_numbers(point, 2, f"{where}: {name}").tolist()) for name, point in more.items()},
     )
 
 
@@ -123,34 +156,63 @@ def read_imagefolder(folder: Path) -> list[Sample]:
     table = folder / "metadata.jsonl"
     if not table.is_file():
         raise DataError(f"{folder}: expected a folder with metadata.jsonl in it, found none")
-    samples = []
-    for number, line in enumerate(table.read_text("utf-8", "replace").splitlines(), 1):
-        where = f"{table}:{number}"
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: expected one JSON object a line, got {line[:40]!r} ({error})") from None
-        if not isinstance(row, dict) or "file_name" not in row:
-            raise DataError(f"{where}: expected an object with file_name, got {line[:60]!r}")
-        faces = row.get("faces")
-        if faces is not None and not isinstance(faces, list):
-            raise DataError(f"{where}: faces: expected a list, got {str(faces)[:60]}")
-        name = row["file_name"]
-        samples.append(
-            Sample(
-                picture=inside(folder, name, where),
-                name=name,
-                faces=None if faces is None else tuple(_face(face, where) for face in faces),
-                matte=inside(folder, row["matte"], where) if row.get("matte") else None,
-                is_empty="matte" in row and row["matte"] is None,
-                group=str(row.get("group", "")),
-                source=str(row.get("source", "")),
-                kind=str(row.get("kind", "")),
-            )
-        )
-    return samples
+    return [sample_from_row(row, folder, where) for where, row in rows_of(table)]
+
+
+def rows_of(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """File and line, and the row, of each line of a table. Raises `DataError` for a line that is no row."""
+    try:
+        text = table.read_text("utf-8", "replace")
+    except OSError as error:
+        raise DataError(f"{table}: cannot be read ({error.strerror or error})") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            where = f"{table}:{number}"
+            yield where, row_from_line(line, where)
+
+
+def row_from_line(line: str, where: str) -> dict[str, Any]:
+    """The row that a line of a table holds. Raises `DataError`."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: expected one JSON object a line, got {line[:40]!r} ({error})") from None
+    if not isinstance(row, dict) or "file_name" not in row:
+        raise DataError(f"{where}: expected an object with file_name, got {line[:60]!r}")
+    return row
+
+
+def sample_from_row(row: Mapping[str, Any], folder: Path, where: str) -> Sample:
+    """The sample that a row describes, its files inside ``folder``; the way back is `row_of`. Raises `DataError`."""
+    faces, labels, name = row.get("faces"), row.get("labels") or {}, row["file_name"]
+    if faces is not None and not isinstance(faces, list):
+        raise DataError(f"{where}: faces: expected a list, got {str(faces)[:60]}")
+    if not isinstance(labels, dict):
+        raise DataError(f"{where}: labels: expected an object, got {str(labels)[:60]}")
+    if (state := row.get("state") or "") not in ("", *STATES):
+        raise DataError(f"{where}: state: expected one of {', '.join(STATES)}, got {str(state)[:60]!r}")
+    return Sample(
+        picture=inside(folder, name, where),
+        name=name,
+        faces=None if faces is None else tuple(face_from_entry(face, where) for face in faces),
+        matte=inside(folder, row["matte"], where) if row.get("matte") else None,
+        is_empty="matte" in row and row["matte"] is None,
+        labels=labels,
+        **{key: str(row.get(key) or "") for key in _TEXTS},
+    )
+
+
+_TEXTS = ("source", "kind", "group", "person", "session", "parent", "split", "state")
+
+
+def row_of(sample: Sample) -> dict[str, Any]:
+    """What a row says of a sample, without its files: the texts that are not empty, ``labels``, and ``faces`` if known."""
+    row: dict[str, Any] = {key: getattr(sample, key) for key in _TEXTS if getattr(sample, key)}
+    if sample.labels:
+        row["labels"] = dict(sample.labels)
+    if sample.faces is not None:
+        row["faces"] = [face_entry(face) for face in sample.faces]
+    return row
 
 
 def read_parquet(path: Path) -> list[Sample]:
@@ -188,11 +250,16 @@ def read_parquet(path: Path) -> list[Sample]:
 
 
 def read_samples(path: str | Path) -> list[Sample]:
-    """Samples of an ImageFolder or a Parquet file, whichever ``path`` is. Raises `DataError`."""
+    """Samples of a project, an ImageFolder or a Parquet file, whichever ``path`` is. Raises `DataError`."""
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: expected a folder with metadata.jsonl or a .parquet file, found nothing there")
-    samples = read_imagefolder(path) if path.is_dir() else read_parquet(path)
+    if (path / "mien.toml").is_file():
+        from mien.data.project import Project
+
+        samples = Project.open(path).samples()
+    else:
+        samples = read_imagefolder(path) if path.is_dir() else read_parquet(path)
     if not samples:
         raise DataError(f"{path}: expected at least one labelled picture, found none")
     return samples
@@ -215,12 +282,8 @@ def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
             if isinstance(sample.picture, bytes):
                 raise DataError(f"{sample.name}: expected a picture file, got a row of a Parquet file")
             stem = f"{number:05d}-{sample.picture.stem}"
-            row: dict[str, Any] = {"file_name": stem + sample.picture.suffix, "source": sample.source, "kind": sample.kind}
+            row = {"file_name": stem + sample.picture.suffix, "source": "", "kind": "", **row_of(sample)}
             shutil.copyfile(sample.picture, part / row["file_name"])
-            if sample.group:
-                row["group"] = sample.group
-            if sample.faces is not None:
-                row["faces"] = [_face_entry(face) for face in sample.faces]
             if sample.matte is not None:
                 row["matte"] = f"{stem}-matte{sample.matte.suffix}"
                 shutil.copyfile(sample.matte, part / row["matte"])
@@ -231,9 +294,11 @@ def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
     part.replace(folder)
 
 
-def _face_entry(face: FaceLabel) -> dict[str, Any]:
+def face_entry(face: FaceLabel) -> dict[str, Any]:
+    """The face as an entry of a row's ``faces``; pixels have two decimals."""
     entry: dict[str, Any] = {"box": [round(float(v), 2) for v in face.box]}
     known = {n: p for n, p in zip(KEYPOINT_NAMES, face.keypoints.tolist(), strict=True) if np.isfinite(p).all()}
+    known |= {name: list(point) for name, point in face.more_points.items()}
     if known:
         entry["keypoints"] = {name: [round(v, 2) for v in point] for name, point in known.items()}
     if face.is_taught:
@@ -242,4 +307,8 @@ def _face_entry(face: FaceLabel) -> dict[str, Any]:
         entry["ignore"] = True
     if face.attributes:
         entry["attributes"] = dict(face.attributes)
+    if face.by:
+        entry["by"] = face.by
+    if face.score is not None:
+        entry["score"] = round(face.score, 4)
     return entry

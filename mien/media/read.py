@@ -92,6 +92,18 @@ def read(source: Readable, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX
     return Frame(image, source=name, alpha=alpha)
 
 
+_SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
+
+
+def suffix_of(data: bytes) -> str:
+    """The file name ending that fits an encoded picture, such as ``.jpg``. Raises `InputError` for another file."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            return _SUFFIXES.get(str(opened.format), f".{str(opened.format).lower()}")
+    except (Image.DecompressionBombError, *_DECODER_ERRORS):
+        raise InputError(f"expected a picture ({', '.join(_FORMATS)}), got {_describe(data)}") from None
+
+
 def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Frame:
     is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if not is_picture or array.dtype != np.uint8 or 0 in array.shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 from collections.abc import Iterator
@@ -67,18 +68,38 @@ def write(picture: Frame | NDArray[np.uint8], path: str | Path, *, quality: int 
     if kind is None:
         raise InputError(f"{path}: expected a name that ends in {', '.join(_FORMATS)}, got {path.suffix or 'no ending'!r}")
     array = _pixels(picture)
+    _check_kind(path, kind, array)
+    with whole_file(path) as file:
+        _save(array, file, kind, quality)
+    return path
+
+
+def encode(picture: Frame | NDArray[np.uint8], suffix: str, *, quality: int = 92) -> bytes:
+    """The bytes that `write` would put into a file whose name ends in ``suffix``. Raises `InputError`."""
+    kind = _FORMATS.get(suffix.lower())
+    if kind is None:
+        raise InputError(f"picture: expected one of {', '.join(_FORMATS)}, got {suffix!r}")
+    array = _pixels(picture)
+    _check_kind("picture", kind, array)
+    buffer = io.BytesIO()
+    _save(array, buffer, kind, quality)
+    return buffer.getvalue()
+
+
+def _check_kind(name: str | Path, kind: str, array: NDArray[np.uint8]) -> None:
     if kind == "JPEG" and array.shape[2] == 4:
-        raise InputError(f"{path}: a JPEG holds no transparency; write .png or .webp")
+        raise InputError(f"{name}: a JPEG holds no transparency; write .png or .webp")
     if kind != "PNG" and max(array.shape[:2]) > (limit := 16383 if kind == "WEBP" else 65535):
-        raise InputError(f"{path}: {kind} holds at most {limit} pixels a side, got {max(array.shape[:2])}; write .png")
+        raise InputError(f"{name}: {kind} holds at most {limit} pixels a side, got {max(array.shape[:2])}; write .png")
+
+
+def _save(array: NDArray[np.uint8], file: BinaryIO, kind: str, quality: int) -> None:
     options: dict[str, dict[str, Any]] = {
         "PNG": {"compress_level": 2},
         "JPEG": {"quality": quality, "subsampling": "4:4:4"},
         "WEBP": {"quality": quality, "lossless": quality == 100},
     }
-    with whole_file(path) as file:
-        Image.fromarray(array).save(file, kind, **options[kind])
-    return path
+    Image.fromarray(array).save(file, kind, **options[kind])
 
 
 def _pixels(picture: Frame | NDArray[np.uint8]) -> NDArray[np.uint8]:
