@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import cycle
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mien.attributes import Attribute, colours
-from mien.data.project import Conflict, Project
+from mien.data.project import Project
+from mien.draw import KEYPOINT_COLOURS, Colour
 from mien.errors import DataError, MienError
 from mien.serve.errors import NotFoundError
 from mien.serve.pictures import DISPLAY_SIDE, THUMBNAIL_SIDE, Gallery
@@ -21,6 +23,7 @@ Name = Annotated[str, Path(max_length=1000)]
 Row = Mapping[str, Any]
 
 _SURE = 1.0
+_OTHER_POINTS: tuple[Colour, ...] = ((255, 176, 32), (199, 125, 255), (46, 196, 182), (255, 143, 171), (184, 233, 134))
 
 
 class FaceBody(BaseModel):
@@ -125,7 +128,7 @@ class LabelDesk:
             "name": settings.name,
             "task": settings.task,
             "question": None if question is None else _question_json(question),
-            "keypoints": list(settings.keypoints),
+            "keypoints": [{"name": name, "colour": _hex(colour)} for name, colour in _keypoint_colours(settings.keypoints)],
             "has_model": self.suggester.has_model,
             "count": count,
             "pictures": [self.item(row) for row in self.project.rows()],
@@ -184,12 +187,12 @@ class LabelDesk:
                     raise DataError(f"{one.file_name}: expected a picture that the model is certain of; look at it")
                 suggestion = self.suggester.get(one.file_name, self.project.path(one.file_name))
                 faces = row.get("faces") or [dict(face) for face in suggestion.faces]
-                self.project.update(one.file_name, faces=faces, revision=one.revision, state="labelled", by="model")
+                new = self.project.update(one.file_name, faces=faces, revision=one.revision, state="labelled", by="model")
             except MienError as error:
                 refused.append({"file_name": one.file_name, "message": str(error)})
                 continue
             self._note(one.file_name)
-            accepted.append(self.item(self.row(one.file_name)))
+            accepted.append({**self.item(new), "before": row, "row": new})
         return {"accepted": accepted, "refused": refused}
 
 
@@ -199,13 +202,23 @@ def _check_box(box: Sequence[float], row: Row, where: str) -> None:
         raise DataError(f"{where}: box: expected one in the picture of {width}x{height}, got {list(box)}; move it back")
 
 
+def _keypoint_colours(names: Sequence[str]) -> Iterator[tuple[str, Colour]]:
+    """The colours that overlays have, and others for points that overlays do not know."""
+    others = cycle(_OTHER_POINTS)
+    return ((name, KEYPOINT_COLOURS.get(name) or next(others)) for name in names)
+
+
+def _hex(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
 def _question_json(question: Attribute) -> dict[str, Any]:
     """What the page makes its buttons, keys, colours and legend of."""
     answers = [
         {
             "name": answer,
             "text": question.short.get(answer, answer.replace("_", " ")),
-            "colour": "#{:02x}{:02x}{:02x}".format(*colour),
+            "colour": _hex(colour),
         }
         for answer, colour in colours(question).items()
     ]

@@ -12,7 +12,7 @@ export interface Choice {
 
 export interface DialogOptions {
   title: string;
-  class?: string;
+  class?: string | undefined;
   content: Child[];
   choices?: Choice[];
   /** Must be answered: Escape does not close it. */

@@ -3,7 +3,7 @@
 export type Child = Node | string | number | null | undefined | false;
 
 export interface Properties {
-  class?: string;
+  class?: string | undefined;
   on?: { [Name in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[Name]) => void };
   [attribute: string]: unknown;
 }
@@ -76,7 +76,7 @@ export interface ButtonOptions {
   /** What it does, for people who cannot see the icon, and as a tooltip. */
   name: string;
   keys?: string;
-  class?: string;
+  class?: string | undefined;
   isPressed?: boolean;
   isDisabled?: boolean;
   press: () => void;
