@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 _SURE_GAP = 0.6
 """By how much the likeliest answer must lead for the model to count as sure of it."""
 _SAME_IOU = 0.5
+_UNSEEN = 0.5
 
 Face = dict[str, Any]
 """A face as a row of a project holds it: box, keypoints, attributes, ignore, by."""
@@ -35,12 +36,14 @@ class Finder:
     """A face model and its thresholds.
 
     find: gives the faces of an image, also those that score as little as ``floor``. threshold: from where a face counts.
-    sure: from where it is right 99 times in 100. attributes: what the model's columns mean.
+    sure: from where it is right 99 times in 100. floor: from where a face is worth a doubt.
+    attributes: what the model's columns mean.
     """
 
     find: Callable[[NDArray[np.uint8]], Faces]
     threshold: float
     sure: float
+    floor: float
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     @classmethod
@@ -49,8 +52,11 @@ class Finder:
         card = face_model(settings).card
         threshold = card.thresholds["default"]
         sure = max(card.thresholds.get("precision_99", 0), threshold + 0.05)
-        model = face_model(replace(settings, min_score=max(0.01, 2 * threshold - sure)))
-        return cls(model, threshold, sure, face_attributes.from_card(card.attributes))
+        # Half as far below as above: 91 % of the pictures that are certain then were labelled just so (39 % of 350 training
+        # pictures were certain, 57 % of all were right). As far below: 92 %, but only 26 % certain. No doubts: 82 %.
+        floor = max(0.01, threshold - (sure - threshold) / 2)
+        model = face_model(replace(settings, min_score=floor))
+        return cls(model, threshold, sure, floor, face_attributes.from_card(card.attributes))
 
     def answering(self, question: Attribute | None) -> Attribute | None:
         """The model's own attribute that answers a question in the same words; None where it has none."""
@@ -65,7 +71,8 @@ class Suggestion:
 
     size_wh: of the picture in pixels. faces: those it would label, in rows' form with ``score``, best first. doubtful: those
     that score too little to be labelled, but not by much.
-    margin: how far its nearest decision was from going the other way, 0 to 1; 1 is sure.
+    margin: how far its nearest decision was from going the other way, 0 to 1; 1 is sure. Where it sees nothing at all there
+    is no decision to measure, and it counts as half sure: a face that is missed leaves no trace.
     """
 
     size_wh: tuple[int, int]
@@ -81,8 +88,9 @@ def suggest(finder: Finder, image: NDArray[np.uint8], question: Attribute | None
     # A part of a face, or a loose fit around one, is no doubtful face of its own.
     echoes = is_same(found.boxes, found.boxes[is_face], max_overlap=0.3, max_covered=0.6).any(axis=1)
     faces, doubtful = found[is_face], found[~is_face & ~echoes]
-    scores = np.concatenate([faces.scores, doubtful.scores])
-    margins = np.abs(scores - finder.threshold) / (finder.sure - finder.threshold)
+    above = (faces.scores - finder.threshold) / (finder.sure - finder.threshold)
+    below = (finder.threshold - doubtful.scores) / (finder.threshold - finder.floor)
+    margins = np.concatenate([above, below]) if len(above) else np.append(below, _UNSEEN)
     known = finder.answering(question)
     if known is not None and known.answers:
         margins = np.concatenate([margins, _gaps(faces.attributes[known.name]) / _SURE_GAP])

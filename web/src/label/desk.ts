@@ -481,7 +481,7 @@ export class Desk {
   }
 
   /** Take the suggestions of pictures that the model is certain of. */
-  async acceptCertain(items: Item[]): Promise<number> {
+  async acceptCertain(items: { file_name: string; revision: number }[]): Promise<number> {
     const seen = items.map(({ file_name, revision }) => ({ file_name, revision }));
     interface Accepted extends Item {
       before: Row;

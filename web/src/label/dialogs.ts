@@ -1,16 +1,17 @@
 /** What the labelling page asks: the pictures to accept, and what to do about a conflict. */
 
-import { h } from "../dom";
+import { h, s } from "../dom";
 import { openDialog, toast } from "../dialog";
-import { pathTo } from "../http";
+import { pathTo, request } from "../http";
 import type { Desk } from "./desk";
-import type { Item, Labels, Row } from "./types";
+import type { CertainItem, Labels, Row } from "./types";
 
 const MOST_SHOWN = 60;
 
 /** Show the pictures that the model is certain of, so that a person sees what they accept. */
-export function askToAccept(desk: Desk): void {
-  const certain = desk.certain;
+export async function askToAccept(desk: Desk): Promise<void> {
+  await desk.saver.settle();
+  const certain = await request<CertainItem[]>("GET", "/api/label/certain");
   if (certain.length === 0) {
     toast("There is no picture that the model is certain of.");
     return;
@@ -36,14 +37,21 @@ export function askToAccept(desk: Desk): void {
   });
 }
 
-function tile(item: Item, left: Set<string>): HTMLElement {
-  const text = item.faces === 0 ? "nobody" : item.faces === 1 ? "1 face" : `${item.faces} faces`;
+function tile(item: CertainItem, left: Set<string>): HTMLElement {
+  const { file_name: file, width, height } = item;
+  const text = item.faces === 1 ? "1 face" : `${item.faces} faces`;
   const press = (): void => {
-    if (!left.delete(item.file_name)) left.add(item.file_name);
-    element.setAttribute("aria-pressed", String(left.has(item.file_name)));
+    if (!left.delete(file)) left.add(file);
+    element.setAttribute("aria-pressed", String(left.has(file)));
   };
-  const image = h("img", { alt: "", loading: "lazy", src: pathTo("/api/label/thumbnails", item.file_name) });
-  const element = h("button", { type: "button", class: "tile", "aria-pressed": "true", "aria-label": `${item.file_name}, ${text}`, title: item.file_name, on: { click: press } }, image, h("span", {}, text));
+  const boxes = item.boxes.map(([x1, y1, x2, y2]) => s("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }));
+  const picture = s(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "xMidYMid meet", "aria-hidden": "true" },
+    s("image", { href: pathTo("/api/label/thumbnails", file), width, height }),
+    ...boxes,
+  );
+  const element = h("button", { type: "button", class: "tile", "aria-pressed": "true", "aria-label": `${file}, ${text}`, title: file, on: { click: press } }, picture, h("span", {}, text));
   return element;
 }
 

@@ -29,7 +29,7 @@ export async function openLabelPage(root: HTMLElement): Promise<void> {
   const strip = new Strip(desk);
   const panel = new Panel(desk);
   const actions = {
-    acceptCertain: () => askToAccept(desk),
+    acceptCertain: () => void askToAccept(desk).catch((error: Error) => toast(error.message, undefined, "bad")),
     showKeys: () => showShortcuts(shortcuts.filter((one) => one.shown.length > 0)),
   };
   const bar = new Bar(desk, actions);
@@ -171,9 +171,9 @@ function paintHints(hints: HTMLElement, desk: Desk): void {
   const wanted: [string[], string][] = [[["Enter"], "confirm"]];
   if (desk.project.question) wanted.push(answers.length > 1 ? [["1", String(Math.min(9, answers.length))], "answer"] : [["0", "9"], "type the answer"]);
   if ((desk.picture?.faces.length ?? 0) > 1) wanted.push([["W", "S"], "faces"]);
-  if (face) wanted.push([["P"], "points"], [["Delete"], "delete"]);
+  if (face) wanted.push([["P"], "points"], [["Del"], "delete"]);
   else wanted.push([["drag"], "new face"], [["N"], "nobody"]);
-  wanted.push([["A", "D"], "pictures"], [["Z"], "zoom"], [["?"], "all keys"]);
+  wanted.push([["A", "D"], "pictures"], [["?"], "all keys"]);
   put(hints, ...wanted.map(([keys, text]) => h("span", {}, ...keys.map((key) => h("kbd", {}, key)), text)));
 }
 

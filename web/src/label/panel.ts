@@ -34,7 +34,9 @@ export class Panel {
     if (!this.#question.contains(document.activeElement) || document.activeElement?.tagName !== "INPUT") {
       put(this.#question, ...this.#paintQuestion(picture));
     }
-    const title = picture.faces.length === 0 ? "No faces" : picture.faces.length === 1 ? "1 face" : `${picture.faces.length} faces`;
+    const perhaps = picture.faces.filter((face) => face.isDoubtful).length;
+    const sure = picture.faces.length - perhaps;
+    const title = (sure === 0 ? "No faces" : sure === 1 ? "1 face" : `${sure} faces`) + (perhaps > 0 ? `, ${perhaps} perhaps` : "");
     put(this.#faces, h("h2", {}, title), ...this.#paintFaces(picture));
     put(this.#end, ...this.#paintEnd(picture));
   }
@@ -161,8 +163,8 @@ export class Panel {
       h(
         "div",
         { class: "pair" },
-        button({ icon: "nobody", name: "Nobody is in this picture", text: "Nobody", keys: "N", press: () => desk.confirmNobody() }),
-        button({ icon: "check", name: isDone ? "Confirmed; go on to the next" : "Confirm and go on to the next", text: isDone ? "Next" : "Confirm", keys: "Enter", class: "button main", press: () => desk.confirm() }),
+        button({ name: "Nobody is in this picture", text: "Nobody", keys: "N", press: () => desk.confirmNobody() }),
+        button({ icon: "check", name: isDone ? "Confirmed; go on to the next" : "Confirm and go on to the next", text: isDone ? "Next" : "Confirm", keys: "\u23ce", class: "button main", press: () => desk.confirm() }),
       ),
     ];
   }

@@ -92,7 +92,7 @@ export class Stage {
     }
     const [x1, y1, x2, y2] = face.box;
     const room = 0.6 * Math.max(x2 - x1, y2 - y1);
-    this.#view = fitView([x1 - room, y1 - room, x2 + room, y2 + room], this.size);
+    this.#view = fitView([x1 - room, y1 - room, x2 + room, y2 + room], this.size, 28, Math.max(8, 1.5 * this.#view.scale));
     this.#isFitted = false;
     this.repaint();
   }
@@ -333,7 +333,8 @@ export class Stage {
     const label = face.isIgnored ? "ignored" : face.isDoubtful ? "a face?" : told || (this.desk.project.question ? "?" : String(number));
     const score = face.score !== null && face.by !== "person" ? ` ${Math.round(face.score * 100)}` : "";
     if (isSelected || !this.#isSmall(face)) group.append(this.#paintLabel(face.box, label + score));
-    for (const [point, place] of Object.entries(face.keypoints)) group.append(this.#paintPoint(face, point, place, isSelected));
+    const points = face.isDoubtful && !isSelected ? [] : Object.entries(face.keypoints);
+    for (const [point, place] of points) group.append(this.#paintPoint(face, point, place, isSelected));
     if (isSelected) {
       for (const handle of HANDLES) {
         const [hx, hy] = toScreen(this.#view, handlePlace(face.box, handle));

@@ -33,6 +33,13 @@ export interface Item {
   error: string;
 }
 
+/** A picture that the model is certain of, with what it sees. */
+export interface CertainItem extends Item {
+  width: number;
+  height: number;
+  boxes: Box[];
+}
+
 export interface Overview {
   name: string;
   task: string;
