@@ -57,7 +57,4 @@ def label(
         if browser:
             open_browser(address)
 
-    try:
-        serve(create_app(label_router(desk), access=access), bound, on_ready=tell)
-    finally:
-        desk.close()
+    serve(create_app(label_router(desk), access=access), bound, on_ready=tell, on_end=desk.close)

@@ -120,25 +120,31 @@ def address_of(bound: socket.socket, path: str = "/") -> str:
 
 
 class _Server(uvicorn.Server):
-    on_ready: Callable[[], None] | None = None
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready, self._on_end = on_ready, on_end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started and self.on_ready is not None:
-            self.on_ready()
+        if self.started:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # Here, since a signal that ended the server is raised again as soon as it is down.
+        self._on_end()
 
 
-def serve(app: FastAPI, bound: socket.socket, *, on_ready: Callable[[], None] | None = None) -> None:
+def serve(
+    app: FastAPI, bound: socket.socket, *, on_ready: Callable[[], None] = lambda: None, on_end: Callable[[], None] = lambda: None
+) -> None:
     """Run the service on a bound socket until it is told to stop (Ctrl-C, SIGTERM), finishing what it is answering.
 
-    on_ready: called once, when it answers.
+    on_ready: called once, when it answers. on_end: called once, when it has answered all.
     """
-    server = _Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5)
-    )
-    server.on_ready = on_ready
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5)
     with closing(bound), contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[bound])
+        _Server(config, on_ready, on_end).run(sockets=[bound])
 
 
 def open_browser(address: str) -> None:
