@@ -141,7 +141,7 @@ def until(check: Callable[[], bool], what: str, patience_s: float = 15) -> None:
 
 def open_picture(page: Any, grey: int) -> None:
     page.get_by_role("option", name=f"p{grey}").click()
-    page.wait_for_function(f"document.querySelector('.stage > img').alt.startsWith('p{grey}')")
+    until(lambda: page.locator(".stage > img").get_attribute("alt").startswith(f"p{grey}"), "the picture")
     page.wait_for_selector(".stage > img.there")
 
 
@@ -276,7 +276,7 @@ def test_nobody_in_the_picture_and_filters(open_page: Any, tmp_path: Path) -> No
     page.keyboard.press("n")
     until(lambda: row_of(project, 100)["state"] == "labelled", "nobody")
     assert row_of(project, 100)["faces"] == []
-    page.get_by_role("button", name="Done 1").click()
+    page.get_by_role("button", name="Done, 1 picture").click()
     page.get_by_role("option", name="p100").wait_for()
     assert page.locator(".strip .row").count() == 1
 
@@ -411,9 +411,9 @@ def test_help_theme_zoom_and_names_for_screen_readers(open_page: Any, tmp_path: 
     before = page.locator("output").text_content()
     page.mouse.move(*on_screen(page, 80, 100))
     page.mouse.wheel(0, -300)
-    page.wait_for_function(f"document.querySelector('output').textContent !== '{before}'")
+    until(lambda: page.locator("output").text_content() != before, "zoomed in")
     page.keyboard.press("0")
-    page.wait_for_function(f"document.querySelector('output').textContent === '{before}'")
+    until(lambda: page.locator("output").text_content() == before, "the whole picture")
     nameless = page.evaluate(
         "[...document.querySelectorAll('button, input, select, a')].filter((one) => "
         "!(one.getAttribute('aria-label') || one.labels?.length || one.textContent.trim())).length"

@@ -435,6 +435,11 @@ export class Desk {
     if (this.placing) announce(`Place the ${words(this.placing)}`);
   }
 
+  stopPlacing(): void {
+    this.placing = null;
+    this.events.changed();
+  }
+
   // --- finishing -------------------------------------------------------------------------------------------------
 
   /** The picture is right as it is: on to the next. A face without an answer is shown first, unless forced. */

@@ -43,7 +43,7 @@ export function shortcutsOf(desk: Desk, stage: Stage, actions: PageActions): Sho
     { group: "View", keys: ["z"], shown: ["Z"], does: "Zoom to the face and back", run: () => stage.zoomToFace() },
     { group: "View", keys: [], shown: ["Space", "drag"], does: "Move the picture; or drag with the right button" },
     { group: "View", keys: [], shown: ["H"], does: "Hide the labels while held" },
-    { group: "View", keys: ["Escape"], shown: ["Esc"], does: "Stop placing points; select nothing", run: () => (desk.placing ? desk.select(desk.selected) : desk.select(null)) },
+    { group: "View", keys: ["Escape"], shown: ["Esc"], does: "Stop placing points; select nothing", run: () => (desk.placing ? desk.stopPlacing() : desk.select(null)) },
     { group: "View", keys: ["?"], shown: ["?"], does: "Show these keys", run: actions.showKeys },
   ];
 }

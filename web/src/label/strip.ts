@@ -54,6 +54,7 @@ export class Strip {
         {
           type: "button",
           "aria-pressed": String(queue.filter === filter),
+          "aria-label": `${text}, ${counts[filter]} ${counts[filter] === 1 ? "picture" : "pictures"}`,
           on: { click: (event) => ((event.currentTarget as HTMLElement).blur(), this.desk.setFilter(filter)) },
         },
         text,
