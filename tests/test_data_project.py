@@ -27,7 +27,7 @@ def labels(**changes: object) -> Sample:
     return Sample(b"", "x", **{"faces": (face_from_entry(FACE, "here"),), **changes})
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project.create(tmp_path / "masks", task="mask")
 

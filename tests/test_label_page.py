@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -21,14 +22,14 @@ import pytest
 pytest.importorskip("fastapi", reason="pip install 'mien[serve]'")
 pytest.importorskip("uvicorn", reason="pip install 'mien[serve]'")
 
-import uvicorn  # noqa: E402
+import uvicorn
 
-from mien.data.project import NewPicture, Project  # noqa: E402
-from mien.serve.access import Access  # noqa: E402
-from mien.serve.app import STATIC, address_of, create_app, listen, serve  # noqa: E402
-from mien.serve.label import LabelDesk, label_router  # noqa: E402
-from mien.serve.suggest import Finder  # noqa: E402
-from mien.types import Faces  # noqa: E402
+from mien.data.project import NewPicture, Project
+from mien.serve.access import Access
+from mien.serve.app import STATIC, address_of, create_app, listen, serve
+from mien.serve.label import LabelDesk, label_router
+from mien.serve.suggest import Finder
+from mien.types import Faces
 
 WEB = Path(__file__).resolve().parents[1] / "web"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
@@ -51,12 +52,16 @@ def test_the_committed_page_was_built_from_the_committed_sources() -> None:
 
 @pytest.mark.skipif(not (WEB / "node_modules").is_dir() or not shutil.which("npm"), reason="needs node: cd web && npm ci")
 def test_building_again_gives_the_committed_page(tmp_path: Path) -> None:
-    subprocess.run(["npx", "vite", "build", "--outDir", str(tmp_path), "--logLevel", "error"], cwd=WEB, check=True, timeout=120)
+    subprocess.run(
+        ["npx", "vite", "build", "--outDir", str(tmp_path), "--logLevel", "error"], cwd=WEB, check=True, timeout=120
+    )
     built, kept = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (tmp_path, STATIC))
     assert built == kept, "the page is out of date; run: make web"
 
 
-needs_chromium = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs chromium, such as Debian's package of that name")
+needs_chromium = pytest.mark.skipif(
+    not Path(CHROMIUM).exists(), reason="needs chromium, such as Debian's package of that name"
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,10 @@ def browser() -> Iterator[Any]:
 
 def faces(*scores: float) -> Faces:
     boxes = [[40 + 130 * number, 60, 120 + 130 * number, 160] for number in range(len(scores))]
-    points = [[[x + 130 * number, y] for x, y in ((100, 95), (60, 95), (80, 115), (95, 135), (65, 135))] for number in range(len(scores))]
+    points = [
+        [[x + 130 * number, y] for x, y in ((100, 95), (60, 95), (80, 115), (95, 135), (65, 135))]
+        for number in range(len(scores))
+    ]
     return Faces(boxes, scores, points)
 
 
@@ -100,14 +108,19 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" and "status of" not in line.text else None)
+        page.on(
+            "console",
+            lambda line: complaints.append(line.text) if line.type == "error" and "status of" not in line.text else None,
+        )
         page.goto(address)
         return page
 
     def start(project: Project, token: str = "") -> str:
         desk = LabelDesk(project, Finder(look, threshold=0.4, sure=0.6, floor=0.3))
         bound = listen("127.0.0.1", 0)
-        server = uvicorn.Server(uvicorn.Config(create_app(label_router(desk), access=Access(token=token)), log_level="warning"))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(label_router(desk), access=Access(token=token)), log_level="warning")
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         desk.start()
@@ -256,7 +269,9 @@ def test_the_least_certain_picture_comes_first(open_page: Any, tmp_path: Path) -
 def test_certain_pictures_are_accepted_together_and_given_back(open_page: Any, tmp_path: Path) -> None:
     project = new_project(tmp_path / "boxes", task="boxes", greys=(40, 60, 100))
     page = open_page.show(open_page(project))
-    page.get_by_role("button", name="Accept the pictures that the model is certain of").get_by_text("Accept 1 certain").wait_for()
+    page.get_by_role("button", name="Accept the pictures that the model is certain of").get_by_text(
+        "Accept 1 certain"
+    ).wait_for()
     page.keyboard.press("c")
     page.get_by_role("dialog", name="Accept 1 picture?").wait_for()
     assert page.locator(".tile rect").count() == 1
@@ -327,7 +342,9 @@ def test_edits_wait_for_a_killed_service_to_come_back(open_page: Any, tmp_path: 
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     # Not forked: the browser's driver runs in this process.
-    processes = [multiprocessing.get_context("spawn").Process(target=run_service, args=(project.root, port)) for _ in range(2)]
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=run_service, args=(project.root, port)) for _ in range(2)
+    ]
 
     def begin(process: Any) -> None:
         process.start()
@@ -365,12 +382,14 @@ def test_edits_wait_for_a_killed_service_to_come_back(open_page: Any, tmp_path: 
 def test_names_are_text_whatever_is_in_them(open_page: Any, tmp_path: Path) -> None:
     project = new_project(tmp_path / "masks", greys=(40,))
     (row,) = project.rows()
-    evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>&amp;'\"#?%2e%2e.jpg".replace("/", "\u2044")
+    evil = (
+        "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>&amp;'\"#?%2e%2e.jpg".replace(
+            "/", "\u2044"
+        )
+    )
     shutil.copy(project.pictures / row["file_name"], project.pictures / evil)
     project.close()
     table = project.pictures / "metadata.jsonl"
-    import json
-
     table.write_text(json.dumps({**row, "file_name": evil}) + "\n")
     (project.root / "journal.jsonl").unlink()
     page = open_page.show(open_page(Project.open(project.root)))
@@ -422,7 +441,9 @@ def test_help_theme_zoom_and_names_for_screen_readers(open_page: Any, tmp_path: 
     for width, height in ((1280, 800), (1024, 640)):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(150)
-        overflow = page.evaluate("[document.documentElement.scrollWidth > innerWidth, document.querySelector('.panel').scrollWidth > document.querySelector('.panel').clientWidth]")
+        overflow = page.evaluate(
+            "['html', '.panel'].map((name) => document.querySelector(name)).map((one) => one.scrollWidth > one.clientWidth)"
+        )
         assert overflow == [False, False]
         button = page.get_by_role("button", name="Confirm and go on to the next").bounding_box()
         assert button["y"] + button["height"] <= height

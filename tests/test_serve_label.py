@@ -91,7 +91,9 @@ def edit(client: httpx.Client, name: str, revision: int, faces: list[dict[str, A
 # --- the rules -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/label", "/static/page.js", "/healthz", "/api/label", "/nothing", "/api/label/pictures/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/label", "/static/page.js", "/healthz", "/api/label", "/nothing", "/api/label/pictures/x"]
+)
 def test_every_answer_has_the_security_headers(client: TestClient, path: str) -> None:
     answer = client.get(path)
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
@@ -122,7 +124,14 @@ def test_the_built_page_has_no_inline_scripts_and_loads_nothing_from_elsewhere()
 
 @pytest.mark.parametrize(
     ("host", "is_own"),
-    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("127.8.8.8", True), ("0.0.0.0", False), ("example.org", False)],  # noqa: S104
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("::1", True),
+        ("127.8.8.8", True),
+        ("0.0.0.0", False),
+        ("example.org", False),
+    ],
 )
 def test_another_address_needs_a_token(host: str, is_own: bool) -> None:
     assert is_loopback(host) == is_own
@@ -142,7 +151,7 @@ def test_a_token_must_be_long_and_plain(token: str) -> None:
 
 def test_with_a_token_nothing_is_given_out_without_it(desk: LabelDesk) -> None:
     name = desk.project.rows()[0]["file_name"]
-    app = create_app(label_router(desk), access=Access("0.0.0.0", TOKEN))  # noqa: S104
+    app = create_app(label_router(desk), access=Access("0.0.0.0", TOKEN))
     with TestClient(app, base_url="http://photos.local:8765") as client:
         closed = ["/api/label", f"/api/label/pictures/{name}", f"/api/label/images/{name}", "/api/openapi.json", "/other"]
         for path in closed:
@@ -196,7 +205,10 @@ def test_a_web_socket_from_elsewhere_is_closed(desk: LabelDesk) -> None:
     from starlette.websockets import WebSocketDisconnect
 
     with TestClient(app, base_url=HOME) as client:
-        with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/api/echo", headers={"Origin": "http://e.vil"}):
+        with (
+            pytest.raises(WebSocketDisconnect) as closed,
+            client.websocket_connect("/api/echo", headers={"Origin": "http://e.vil"}),
+        ):
             pass
         assert closed.value.code == 1008
         assert not reached
@@ -207,7 +219,17 @@ def test_a_web_socket_from_elsewhere_is_closed(desk: LabelDesk) -> None:
 
 HOSTILE_NAMES = (
     *("../mien.toml", "..%2Fmien.toml", "%2e%2e/mien.toml", "..\\mien.toml", "/etc/passwd", "%2Fetc%2Fpasswd"),
-    *("metadata.jsonl", "../journal.jsonl", "p0.jpg%00.png", ".", "..", "pictures/../mien.toml", "~/.ssh/id_rsa", "%0a", "C:%5Cboot.ini"),
+    *(
+        "metadata.jsonl",
+        "../journal.jsonl",
+        "p0.jpg%00.png",
+        ".",
+        "..",
+        "pictures/../mien.toml",
+        "~/.ssh/id_rsa",
+        "%0a",
+        "C:%5Cboot.ini",
+    ),
 )
 
 
@@ -237,8 +259,17 @@ async def raw_get(app: Any, path: str) -> tuple[int, bytes]:
         sent.append(message)
 
     headers = [(b"host", b"127.0.0.1:8765")]
-    scope = {"type": "http", "method": "GET", "path": unquote(path), "raw_path": path.encode(), "query_string": b"", "headers": headers}
-    await app({**scope, "scheme": "http", "server": ("127.0.0.1", 8765), "root_path": "", "http_version": "1.1"}, receive, send)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": headers,
+    }
+    await app(
+        {**scope, "scheme": "http", "server": ("127.0.0.1", 8765), "root_path": "", "http_version": "1.1"}, receive, send
+    )
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
 
@@ -269,7 +300,9 @@ def test_the_overview_tells_what_the_page_is_made_of(client: TestClient, project
 
 
 def test_the_buttons_come_from_the_project_not_from_the_program(tmp_path: Path) -> None:
-    project = Project.create(tmp_path / "hats", attribute="hat", classes=["cap", "helmet", "none"], keypoints=["nose", "chin"])
+    project = Project.create(
+        tmp_path / "hats", attribute="hat", classes=["cap", "helmet", "none"], keypoints=["nose", "chin"]
+    )
     desk = LabelDesk(project)
     told = desk.overview()
     assert [answer["text"] for answer in told["question"]["answers"]] == ["cap", "helmet", "none"]
@@ -334,7 +367,16 @@ def test_a_broken_picture_is_told_and_does_not_stop_the_others(desk: LabelDesk, 
 
 @pytest.mark.parametrize(
     ("scores", "margin"),
-    [((), 0.5), ((0.9,), 1), ((0.6, 0.9), 1), ((0.5, 0.9), 0.5), ((0.4,), 0), ((0.9, 0.35), 0.5), ((0.9, 0.31), 0.9), ((0.31,), 0.5)],
+    [
+        ((), 0.5),
+        ((0.9,), 1),
+        ((0.6, 0.9), 1),
+        ((0.5, 0.9), 0.5),
+        ((0.4,), 0),
+        ((0.9, 0.35), 0.5),
+        ((0.9, 0.31), 0.9),
+        ((0.31,), 0.5),
+    ],
 )
 def test_the_margin_is_that_of_the_nearest_decision(scores: tuple[float, ...], margin: float) -> None:
     suggestion = suggest(finder(found(*scores)), np.zeros((90, 220, 3), np.uint8))
@@ -431,14 +473,16 @@ def test_wrong_labels_are_one_clear_line(client: TestClient, project: Project, f
     assert project.row(name)["revision"] == 1
     assert edit(client, name, 1, [], "finished").status_code == 422
     assert client.put(f"/api/label/pictures/{name}", content=b'{"revision": 1e999').status_code == 422
-    assert client.put("/api/label/pictures/gone.jpg", json={"revision": 1, "state": "labelled", "faces": []}).status_code == 404
+    assert (
+        client.put("/api/label/pictures/gone.jpg", json={"revision": 1, "state": "labelled", "faces": []}).status_code == 404
+    )
 
 
 def test_accepting_takes_only_what_is_certain_and_as_it_was_seen(tmp_path: Path) -> None:
     project = new_project(tmp_path / "faces", task="boxes")
     names = [row["file_name"] for row in project.rows()]
     doubts = {40: found(0.9), 60: found(0.5), 80: found(), 100: found(0.9, 0.8)}
-    model = Finder(lambda image: doubts[int(round(image.mean() / 20)) * 20], threshold=0.4, sure=0.6, floor=0.3)
+    model = Finder(lambda image: doubts[round(image.mean() / 20) * 20], threshold=0.4, sure=0.6, floor=0.3)
     desk = LabelDesk(project, model)
     for name in names:
         desk.picture(name)
@@ -567,8 +611,8 @@ def test_a_taken_port_is_one_line_or_another_port() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--host", "0.0.0.0"], "expected an address of this machine alone"),  # noqa: S104
-        (["--host", "0.0.0.0", "--token", "short"], "token: expected at least 16"),  # noqa: S104
+        (["--host", "0.0.0.0"], "expected an address of this machine alone"),
+        (["--host", "0.0.0.0", "--token", "short"], "token: expected at least 16"),
         (["--host", "no.such.host.invalid", "--token", TOKEN, "--no-suggest"], "expected an address and a free port"),
         (["--model", "nobody"], "no shipped model is called"),
     ],
@@ -585,7 +629,9 @@ def test_the_command_refuses_in_one_line(
     assert told.count("\n") == 1
 
 
-def test_the_command_says_what_to_install(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_to_install(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for module in [name for name in sys.modules if name.startswith("mien.serve")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "fastapi", None)
@@ -597,7 +643,17 @@ def test_the_command_says_what_to_install(project: Project, monkeypatch: pytest.
 
 
 def test_the_command_serves_a_project(project: Project, port: int) -> None:
-    words = [sys.executable, "-m", "mien.cli", "label", str(project.root), "--port", str(port), "--no-browser", "--no-suggest"]
+    words = [
+        sys.executable,
+        "-m",
+        "mien.cli",
+        "label",
+        str(project.root),
+        "--port",
+        str(port),
+        "--no-browser",
+        "--no-suggest",
+    ]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(cli.__file__).parents[2])
     try:
         line = server.stdout.readline() if server.stdout else ""

@@ -12,7 +12,9 @@ from mien.cli.options import Device, Model, Threads, examples
 from mien.cli.report import new_console
 
 
-@app.command(epilog=examples("mien label masks", "mien label masks --port 9000 --no-browser", "mien label masks --no-suggest"))
+@app.command(
+    epilog=examples("mien label masks", "mien label masks --port 9000 --no-browser", "mien label masks --no-suggest")
+)
 def label(
     project: Annotated[Path, typer.Argument(help="The project's folder, as mien new makes it.")],
     port: Annotated[
@@ -30,7 +32,7 @@ def label(
     device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
-    """Label a project's pictures in the browser: boxes, keypoints and answers, filled in by the model, saved after each edit.
+    """Label a project's pictures in the browser: boxes, keypoints and answers, filled in by the model, saved at once.
 
     The page is reached from this machine only. Ctrl-C ends it; nothing is lost.
     """

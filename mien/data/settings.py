@@ -62,9 +62,7 @@ class ProjectSettings:
         keypoints: Sequence[str] = (),
     ) -> ProjectSettings:
         """Settings with what goes without saying filled in: an attribute as the task, its known answers, the five points."""
-        if task in ATTRIBUTES and not attribute:
-            task, attribute = "attribute", task
-        elif task not in TASKS and not attribute and classes:
+        if (task in ATTRIBUTES and not attribute) or (task not in TASKS and not attribute and classes):
             task, attribute = "attribute", task
         known = ATTRIBUTES.get(attribute)
         if task == "attribute" and not classes and known is not None:

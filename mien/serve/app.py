@@ -136,7 +136,11 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    app: FastAPI, bound: socket.socket, *, on_ready: Callable[[], None] = lambda: None, on_end: Callable[[], None] = lambda: None
+    app: FastAPI,
+    bound: socket.socket,
+    *,
+    on_ready: Callable[[], None] = lambda: None,
+    on_end: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the service on a bound socket until it is told to stop (Ctrl-C, SIGTERM), finishing what it is answering.
 
@@ -150,4 +154,3 @@ def serve(
 def open_browser(address: str) -> None:
     """Show a page in the person's browser, without waiting for it."""
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-

@@ -96,7 +96,7 @@ class LabelDesk:
             raise NotFoundError(str(error)) from None
 
     def item(self, row: Row) -> dict[str, Any]:
-        """A picture's line in the list: how far it is, and how sure the model is of it, 0 to 1 (None where it has not looked)."""
+        """A picture's line in the list: how far it is, and how sure the model is of it, 0 to 1, or None."""
         known = self.suggester.known(row["file_name"])
         margin = self._margin(row, known) if isinstance(known, Suggestion) and self.suggester.has_model else None
         faces = row.get("faces")

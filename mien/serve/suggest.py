@@ -126,7 +126,9 @@ def agreement(faces: Iterable[Face], suggestion: Suggestion) -> float:
     if len(boxes) != len(seen):
         return 0.0
     overlaps = iou(boxes, seen)
-    is_matched = bool((overlaps.max(axis=1, initial=0) >= _SAME_IOU).all() and (overlaps.max(axis=0, initial=0) >= _SAME_IOU).all())
+    is_matched = bool(
+        (overlaps.max(axis=1, initial=0) >= _SAME_IOU).all() and (overlaps.max(axis=0, initial=0) >= _SAME_IOU).all()
+    )
     return suggestion.margin if is_matched else 0.0
 
 
