@@ -249,6 +249,7 @@ export class Desk {
   }
 
   setFilter(filter: Filter): void {
+    this.isFinished = false;
     this.queue.filter = filter;
     this.queue.rebuild(null);
     const first = this.queue.shown[0];

@@ -353,7 +353,7 @@ export class Stage {
 
   #paintLabel(box: Box, text: string): SVGGElement {
     const [x, y] = toScreen(this.#view, [box[0], box[1]]);
-    const width = 12 + text.length * 6.7;
+    const width = 14 + text.length * 7.1;
     const top = y > 24 ? y - 23 : y + 4;
     return s(
       "g",
