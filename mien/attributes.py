@@ -162,8 +162,19 @@ def mirrored(attribute: Attribute, column: Column) -> Column:
     check_column(attribute, column)
     if not attribute.answers:
         return column * np.array([attribute.mirror_sign, 1], np.float32)
-    order = [attribute.answers.index(attribute.mirror.get(answer, answer)) for answer in attribute.answers]
+    order = [attribute.answers.index(str(mirrored_answer(attribute, answer))) for answer in attribute.answers]
     return column[:, order]
+
+
+def mirrored_answer(attribute: Attribute, answer: str | float) -> str | float:
+    """The answer, or the number, that the mirrored picture of a face has."""
+    return attribute.mirror.get(answer, answer) if isinstance(answer, str) else answer * attribute.mirror_sign
+
+
+def mirrored_name(name: str) -> str:
+    """The name that a thing has in a mirror image: ``left`` and ``right`` change places, as whole words between ``_``."""
+    swap = {"left": "right", "right": "left"}
+    return "_".join(swap.get(word, word) for word in name.split("_"))
 
 
 def short_text(attribute: Attribute, column: Column, row: int) -> str:

@@ -5,13 +5,16 @@ albumentations.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.attributes import ATTRIBUTES, Attribute, mirrored_answer, mirrored_name
+from mien.data.sample import FaceLabel
 from mien.geometry import box_area, clip_boxes, transform_boxes, transform_points
 from mien.types import KEYPOINT_NAMES
 
@@ -64,6 +67,14 @@ def warp_faces(
     Boxes are clipped; a face of which less than ``min_visible`` is left, or smaller than ``min_size`` pixels,
     becomes an ignored region; one that is gone is dropped. Where the warp mirrors, left and right keypoints change names.
     """
+    moved = _moved(faces, matrix, size_wh, min_visible, min_size)
+    return moved[box_area(moved.boxes) > 1]
+
+
+def _moved(
+    faces: FaceRows, matrix: NDArray[np.float32], size_wh: tuple[int, int], min_visible: float, min_size: float
+) -> FaceRows:
+    """As `warp_faces`, with those that are gone still in their rows."""
     whole = transform_boxes(matrix, faces.boxes)
     boxes = clip_boxes(whole, *size_wh)
     keypoints = transform_points(matrix, faces.keypoints)
@@ -71,8 +82,69 @@ def warp_faces(
         keypoints = keypoints[:, MIRRORED_KEYPOINTS]
     visible = box_area(boxes) / np.maximum(box_area(whole), 1e-6)
     small = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) < min_size
-    moved = FaceRows(boxes, keypoints, faces.is_ignored | (visible < min_visible) | small, faces.is_taught, faces.is_loose)
-    return moved[box_area(boxes) > 1]
+    return FaceRows(boxes, keypoints, faces.is_ignored | (visible < min_visible) | small, faces.is_taught, faces.is_loose)
+
+
+def warp_labels(
+    labels: Sequence[FaceLabel],
+    matrix: NDArray[np.float32],
+    size_wh: tuple[int, int],
+    attributes: Mapping[str, Attribute] | None = None,
+) -> tuple[FaceLabel, ...]:
+    """Labels after a 2x3 affine warp onto a canvas of ``size_wh``; see `warp_faces` for what is cut or small.
+
+    Keypoints that fall outside the canvas become unknown. Where the warp mirrors, left and right change names, and answers
+    change as their attribute says; attributes: those beside the table.
+    """
+    if not labels:
+        return ()
+    flags = np.zeros(len(labels), bool)
+    rows = FaceRows(
+        np.array([label.box for label in labels], np.float32).reshape(-1, 4),
+        np.array([label.keypoints for label in labels], np.float32).reshape(-1, len(KEYPOINT_NAMES), 2),
+        np.array([label.is_ignored for label in labels]),
+        flags,
+        flags,
+    )
+    moved = _moved(rows, matrix, size_wh, 0.4, 6.0)
+    points = np.where(_is_on(moved.keypoints, size_wh)[..., None], moved.keypoints, np.nan)
+    is_mirrored = bool(np.linalg.det(matrix[:, :2]) < 0)
+    return tuple(
+        replace(
+            label,
+            box=moved.boxes[row],
+            keypoints=points[row],
+            is_ignored=bool(moved.is_ignored[row]),
+            attributes=_answers(label.attributes, attributes, is_mirrored),
+            more_points=_more_points(label.more_points, matrix, size_wh, is_mirrored),
+        )
+        for row, label in enumerate(labels)
+        if box_area(moved.boxes[row]) > 1
+    )
+
+
+def _is_on(points: NDArray[np.float32], size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+    return np.asarray(((points >= 0) & (points <= np.array(size_wh))).all(axis=-1))
+
+
+def _answers(
+    answers: Mapping[str, str | float], attributes: Mapping[str, Attribute] | None, is_mirrored: bool
+) -> dict[str, str | float]:
+    if not is_mirrored:
+        return dict(answers)
+    known = {**ATTRIBUTES, **(attributes or {})}
+    return {name: mirrored_answer(known[name], value) if name in known else value for name, value in answers.items()}
+
+
+def _more_points(
+    points: Mapping[str, tuple[float, float]], matrix: NDArray[np.float32], size_wh: tuple[int, int], is_mirrored: bool
+) -> dict[str, tuple[float, float]]:
+    moved = {}
+    for name, point in points.items():
+        place = transform_points(matrix, np.array(point, np.float32))
+        if _is_on(place, size_wh):
+            moved[mirrored_name(name) if is_mirrored else name] = (float(place[0]), float(place[1]))
+    return moved
 
 
 def warp_image(
@@ -165,3 +237,55 @@ class Looks:
         for number, step in enumerate(self._compose.transforms):  # one seed for all would make them all come together
             step.set_random_seed(seed + 7919 * number)
         return self._compose(image=image)["image"]
+
+
+def in_low_light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The picture as a small camera takes it in the dark: little light, off in colour, noisy by photons and sensor."""
+    light = (image.astype(np.float32) / 255) ** 2.2 * float(rng.uniform(0.04, 0.25))
+    light *= rng.normal(1, 0.06, 3).astype(np.float32)
+    photons = float(rng.uniform(400, 4000))
+    noisy = light + rng.normal(0, 1, light.shape).astype(np.float32) * np.sqrt(np.maximum(light, 0) / photons)
+    noisy += rng.normal(0, float(rng.uniform(0.0005, 0.003)), light.shape).astype(np.float32)
+    gain = float(rng.uniform(1, 3))
+    return np.round(np.clip(noisy * gain, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
+
+
+def variant(
+    image: NDArray[np.uint8],
+    labels: Sequence[FaceLabel],
+    seed: Sequence[int],
+    looks: Looks,
+    attributes: Mapping[str, Attribute] | None = None,
+) -> tuple[NDArray[np.uint8], tuple[FaceLabel, ...]]:
+    """A changed copy of a labelled picture, of its size: cut, turned, moved, mirrored, in another light.
+
+    seed: decides all. Where the last face would be cut away, the move is drawn again, gentler each time.
+    """
+    rng = np.random.default_rng(list(seed))
+    height, width = image.shape[:2]
+    real = [label for label in labels if not label.is_ignored]
+    for strength in (1.0, 0.8, 0.6, 0.4, 0.2, 0.0):
+        matrix = _camera_move(rng, (width, height), real, strength)
+        moved = warp_labels(labels, matrix, (width, height), attributes)
+        if sum(not label.is_ignored for label in moved) >= min(1, len(real)):
+            break
+    blurred = cv2.resize(cv2.resize(image, (6, 6), interpolation=cv2.INTER_AREA), (width, height))
+    changed = looks(warp_image(image, matrix, (width, height), blurred), int(rng.integers(2**31)))
+    return (in_low_light(changed, rng) if rng.random() < 0.12 else changed), moved
+
+
+def _camera_move(
+    rng: np.random.Generator, size_wh: tuple[int, int], faces: Sequence[FaceLabel], strength: float
+) -> NDArray[np.float32]:
+    """A crop, turn, shift and, half of the time, mirror image of a picture; around one face in two cases of five."""
+    width, height = size_wh
+    centre, scale = (width / 2, height / 2), float(np.exp(strength * rng.uniform(-0.2, 0.45)))
+    if faces and rng.random() < 0.4:
+        box = faces[int(rng.integers(len(faces)))].box
+        near = 0.6 * min(width / (box[2] - box[0]), height / (box[3] - box[1]))
+        scale = float(np.clip(near * np.exp(strength * rng.uniform(-0.5, 0)), 0.8, 1 + 2 * strength))
+        centre = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
+    reach = 0.12 * strength * np.array(size_wh)
+    to = np.array(size_wh) / 2 + rng.uniform(-1, 1, 2) * reach
+    angle = strength * float(rng.normal(0, 10))
+    return similarity(rng, scale, centre, (float(to[0]), float(to[1])), angle, bool(rng.random() < 0.5))

@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,17 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.duplicates import hash_text, perceptual_hash
 from mien.data.sample import STATES, FaceLabel, Sample, face_entry, face_from_entry, inside, row_of, sample_from_row
 from mien.data.settings import ProjectSettings, check_name
+from mien.data.split import SPLITS
 from mien.data.table import Table
 from mien.errors import DataError, InputError
 from mien.media.read import MAX_BYTES, read, suffix_of
 from mien.media.write import encode, whole_file
 
-SPLITS = ("train", "validation", "test")
 
-
-class Conflict(DataError):
+class Conflict(DataError):  # noqa: N818  what a web page calls it too (409)
     """Somebody else has changed the row in the meantime.
 
     row: what it says now.
@@ -94,7 +97,11 @@ class Project:
     ) -> Project:
         """A new, empty project in a folder that is new or empty. Raises `DataError`."""
         root = Path(root)
-        settings = ProjectSettings.of(root.resolve().name, task, attribute, classes, keypoints)
+        return cls.with_settings(root, ProjectSettings.of(root.resolve().name, task, attribute, classes, keypoints))
+
+    @classmethod
+    def with_settings(cls, root: Path, settings: ProjectSettings) -> Project:
+        """A new, empty project as `create` makes it."""
         try:
             if root.exists() and (not root.is_dir() or any(root.iterdir())):
                 raise DataError(f"{root}: expected a new or an empty folder, got one with something in it; choose another")
@@ -128,9 +135,7 @@ class Project:
     def row(self, file_name: str) -> dict[str, Any]:
         """The row of a picture. Raises `DataError` where there is none."""
         with self._table.locked() as rows:
-            if file_name not in rows:
-                raise DataError(f"{self.root}: no picture is called {file_name[:80]!r}")
-            return rows[file_name]
+            return _known(rows, file_name, self.root)
 
     def path(self, file_name: str) -> Path:
         """Where a picture lies. Raises `DataError` for a name that leads out of the project."""
@@ -190,8 +195,8 @@ class Project:
 
         Raises `Conflict` when the row has another revision by now, `DataError` for wrong labels or an unknown picture.
         """
-        with self._table.locked():
-            old = self.row(file_name)
+        with self._table.locked() as rows:
+            old = _known(rows, file_name, self.root)
             if old["revision"] != revision:
                 raise Conflict(f"{file_name}: changed meanwhile (revision {old['revision']}, not {revision})", old)
             row = {key: value for key, value in old.items() if key != "faces"} | {"revision": revision + 1, "state": state}
@@ -203,11 +208,11 @@ class Project:
             return row
 
     def assign(self, values: Mapping[str, Mapping[str, str]]) -> None:
-        """Set other texts than labels in the rows of these files, such as ``split``; "" takes one out. No revision changes."""
-        with self._table.locked():
+        """Set texts that are no labels in the rows of these files, such as ``split``; "" takes one out. Revisions stay."""
+        with self._table.locked() as rows:
             changed = []
             for file_name, texts in values.items():
-                row = {**self.row(file_name), **texts}
+                row = {**_known(rows, file_name, self.root), **texts}
                 changed.append({key: value for key, value in row.items() if key not in texts or value})
             self._table.change(changed)
 
@@ -223,8 +228,8 @@ class Project:
 
     def remove(self, file_names: Iterable[str]) -> None:
         """Take pictures out, their files too. Raises `DataError` for one that is not there; then none is taken."""
-        with self._table.locked():
-            names = [self.row(file_name)["file_name"] for file_name in file_names]
+        with self._table.locked() as rows:
+            names = [_known(rows, file_name, self.root)["file_name"] for file_name in file_names]
             self._table.change(removed=names)
             self._hashed_at = -1
             for name in names:
@@ -287,6 +292,7 @@ class Project:
             "width": frame.width,
             "height": frame.height,
             "state": "unlabelled",
+            "perceptual_hash": hash_text(perceptual_hash(frame.image)),
         }
         if new.labels is not None:
             told = row_of(new.labels)
@@ -313,9 +319,34 @@ class Project:
 
     def _free_name(self, name: str, suffix: str, sha256: str, rows: Mapping[str, Any]) -> str:
         """A file name that no row has. A file left by a crash has the name of the same bytes, and is written again."""
-        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem).strip("._-")[:60] or "picture"
+        plain = re.sub(r"[^\w.-]+", "_", Path(name).stem).removesuffix(f"-{sha256[:8]}")
+        stem = plain.strip("._-")[:60] or "picture"
         taken = {f"{stem}-{sha256[:length]}{suffix}" for length in (8, 64)} & set(rows)
         return f"{stem}-{sha256[: 64 if taken else 8]}{suffix}"
+
+
+@contextmanager
+def new_project(root: Path, settings: ProjectSettings) -> Iterator[Project]:
+    """A new project that takes its place only when the block ends well. Raises `DataError` where something is already."""
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DataError(f"{root}: expected a new or an empty folder, got one with something in it; choose another")
+    part = root.resolve().with_name(f".{root.resolve().name}.{secrets.token_hex(4)}.part")
+    try:
+        with Project.with_settings(part, settings) as project:
+            yield project
+        if root.exists():
+            root.rmdir()
+        part.rename(root)
+    except OSError as error:
+        raise DataError(f"{root}: the project cannot be made ({error.strerror or error})") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _known(rows: Mapping[str, dict[str, Any]], file_name: str, root: Path) -> dict[str, Any]:
+    if file_name not in rows:
+        raise DataError(f"{root}: no picture is called {file_name[:80]!r}")
+    return rows[file_name]
 
 
 def content_hash(settings: ProjectSettings, rows: Iterable[Mapping[str, Any]]) -> str:

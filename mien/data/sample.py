@@ -1,8 +1,8 @@
 """A labelled picture, and reading sets of them.
 
 Two forms are read. *ImageFolder* (Hugging Face): a folder with ``metadata.jsonl``, one JSON object a line with
-``file_name`` and any of ``faces``, ``labels``, ``matte``, ``source``, ``group``, ``person``, ``session``, ``state``,
-``split``, ``parent``, ``kind``; a project folder holds one. *Parquet*: one row a face crop with an
+``file_name`` and any of ``faces``, ``labels``, ``crop``, ``matte``, ``source``, ``group``, ``person``, ``session``,
+``state``, ``split``, ``parent``, ``kind``; a project folder holds one. *Parquet*: one row a face crop with an
 ``image`` column (``bytes``, ``path``) and label columns. Boxes are ``x1 y1 x2 y2`` in pixels of the stored picture; left
 and right are the subject's own.
 """
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
-from mien.media.read import read
+from mien.media.read import read, suffix_of
 from mien.types import KEYPOINT_NAMES
 
 STATES = ("unlabelled", "suggested", "labelled")
@@ -95,14 +95,16 @@ def _keypoints(values: Mapping[str, Any], where: str) -> NDArray[np.float32]:
     points = np.full((len(KEYPOINT_NAMES), 2), np.nan, np.float32)
     for row, name in enumerate(KEYPOINT_NAMES):
         if values.get(name) is not None:
-            points[row] = _numbers(values[name], 2, f"{where}: {name}")
+            points[row] = finite_numbers(values[name], 2, f"{where}: {name}")
     return points
 
 
-def _numbers(values: Any, count: int, where: str) -> NDArray[np.float32]:
+def finite_numbers(values: Any, count: int, where: str) -> NDArray[np.float32]:
+    """That many numbers out of a label file, (count,) float32. Raises `DataError` for anything else."""
     try:
-        array = np.asarray(values, np.float32)
-    except (TypeError, ValueError):
+        with np.errstate(over="ignore"):
+            array = np.asarray(values, np.float32)
+    except (TypeError, ValueError, OverflowError):
         array = np.empty(0, np.float32)
     if array.shape != (count,) or not np.isfinite(array).all():
         raise DataError(f"{where}: expected {count} finite numbers, got {str(values)[:60]}")
@@ -110,7 +112,7 @@ def _numbers(values: Any, count: int, where: str) -> NDArray[np.float32]:
 
 
 def _box(values: Any, where: str) -> NDArray[np.float32]:
-    box = _numbers(values, 4, f"{where}: box")
+    box = finite_numbers(values, 4, f"{where}: box")
     if box[2] <= box[0] or box[3] <= box[1]:
         raise DataError(f"{where}: box: expected x1 < x2 and y1 < y2 in pixels, got {values}")
     return box
@@ -138,14 +140,16 @@ def face_from_entry(entry: Any, where: str) -> FaceLabel:
         is_taught="teacher" in (entry.get("keypoints_by"), entry.get("box_by")),
         attributes=attributes,
         by=str(entry.get("by") or ""),
-        score=None if score is None else float(_numbers([score], 1, f"{where}: score")[0]),
-        more_points={name: tuple(_numbers(point, 2, f"{where}: {name}").tolist()) for name, point in more.items()},
+        score=None if score is None else float(finite_numbers([score], 1, f"{where}: score")[0]),
+        more_points={name: tuple(finite_numbers(point, 2, f"{where}: {name}").tolist()) for name, point in more.items()},
     )
 
 
 def inside(folder: Path, name: Any, where: str) -> Path:
     """The file that a label names, which must lie in the label's folder. Raises `DataError` for any other path."""
     path = folder / str(name)
+    if isinstance(name, str) and name and not set("/\\:\0") & set(name) and name.strip(".") and not path.is_symlink():
+        return path  # the usual case, a file directly in the folder, without following the folder's own links each time
     if not isinstance(name, str) or not name or not path.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{where}: expected a file name inside {folder}, got {str(name)[:60]!r}")
     return path
@@ -191,14 +195,16 @@ def sample_from_row(row: Mapping[str, Any], folder: Path, where: str) -> Sample:
         raise DataError(f"{where}: labels: expected an object, got {str(labels)[:60]}")
     if (state := row.get("state") or "") not in ("", *STATES):
         raise DataError(f"{where}: state: expected one of {', '.join(STATES)}, got {str(state)[:60]!r}")
+    texts: dict[str, Any] = {key: str(row.get(key) or "") for key in _TEXTS}
     return Sample(
         picture=inside(folder, name, where),
         name=name,
         faces=None if faces is None else tuple(face_from_entry(face, where) for face in faces),
         matte=inside(folder, row["matte"], where) if row.get("matte") else None,
         is_empty="matte" in row and row["matte"] is None,
+        is_crop=bool(row.get("crop", False)),
         labels=labels,
-        **{key: str(row.get(key) or "") for key in _TEXTS},
+        **texts,
     )
 
 
@@ -208,6 +214,8 @@ _TEXTS = ("source", "kind", "group", "person", "session", "parent", "split", "st
 def row_of(sample: Sample) -> dict[str, Any]:
     """What a row says of a sample, without its files: the texts that are not empty, ``labels``, and ``faces`` if known."""
     row: dict[str, Any] = {key: getattr(sample, key) for key in _TEXTS if getattr(sample, key)}
+    if sample.is_crop:
+        row["crop"] = True
     if sample.labels:
         row["labels"] = dict(sample.labels)
     if sample.faces is not None:
@@ -271,7 +279,7 @@ def faces_of(samples: Iterable[Sample]) -> list[FaceLabel]:
 
 
 def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
-    """Copy samples that are files into a new ImageFolder, pictures byte for byte; an older folder there is replaced
+    """Copy samples into a new ImageFolder, pictures byte for byte; an older folder there is replaced
     as a whole.
     """
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
@@ -279,11 +287,13 @@ def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
     part.mkdir(parents=True)
     with (part / "metadata.jsonl").open("w", encoding="utf-8") as table:
         for number, sample in enumerate(samples):
+            stem = f"{number:05d}-{Path(sample.name).stem if isinstance(sample.picture, bytes) else sample.picture.stem}"
+            suffix = suffix_of(sample.picture) if isinstance(sample.picture, bytes) else sample.picture.suffix
+            row = {"file_name": stem + suffix, "source": "", "kind": "", **row_of(sample)}
             if isinstance(sample.picture, bytes):
-                raise DataError(f"{sample.name}: expected a picture file, got a row of a Parquet file")
-            stem = f"{number:05d}-{sample.picture.stem}"
-            row = {"file_name": stem + sample.picture.suffix, "source": "", "kind": "", **row_of(sample)}
-            shutil.copyfile(sample.picture, part / row["file_name"])
+                (part / row["file_name"]).write_bytes(sample.picture)
+            else:
+                shutil.copyfile(sample.picture, part / row["file_name"])
             if sample.matte is not None:
                 row["matte"] = f"{stem}-matte{sample.matte.suffix}"
                 shutil.copyfile(sample.matte, part / row["matte"])

@@ -7,8 +7,9 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mien.attributes import ATTRIBUTES, Attribute
+from mien.attributes import ATTRIBUTES, Attribute, mirrored_name
 from mien.errors import DataError, InputError
 from mien.media.write import whole_file
 from mien.types import KEYPOINT_NAMES
@@ -115,8 +116,9 @@ class ProjectSettings:
             wanted = list if key in ("classes", "keypoints") else str
             if not isinstance(value, wanted) or (wanted is list and not all(isinstance(item, str) for item in value)):
                 raise DataError(f"{path}: {key}: expected {'names in []' if wanted is list else 'a text'}, got {value!r}")
+        given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         try:
-            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+            return cls(**given)
         except (DataError, TypeError) as error:
             raise DataError(f"{path}: {error}") from None
 
@@ -128,12 +130,6 @@ def check_name(name: str, kind: str) -> None:
         raise DataError(f'{kind}: expected a plain name without / \\ : * ? " < > |, got {name[:80]!r}')
     if len(name) > _LONGEST_NAME:
         raise DataError(f"{kind}: expected at most {_LONGEST_NAME} characters, got {len(name)}")
-
-
-def mirrored_name(name: str) -> str:
-    """The name that a thing has in a mirror image: ``left`` and ``right`` change places, as whole words between ``_``."""
-    swap = {"left": "right", "right": "left"}
-    return "_".join(swap.get(word, word) for word in name.split("_"))
 
 
 def _toml(value: str | tuple[str, ...]) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.data.duplicates import near_duplicates, perceptual_hash
 from mien.data.sample import Sample, read_samples
-from mien.data.split import held_out, joined_groups, near_duplicates, perceptual_hash
+from mien.data.split import held_out, joined_groups
 from mien.errors import DataError
 from mien.learn.cache import PictureCache
 from mien.learn.recipe import DataSource, Recipe

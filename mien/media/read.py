@@ -6,10 +6,13 @@ one decoded picture (at most 4 bytes a pixel) plus the result (3, with transpare
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 import struct
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -76,10 +79,18 @@ def read(source: Readable, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels)
     name, data = _load_bytes(source, max_bytes)
+    with _telling_faults(name, data, max_pixels):
+        image, alpha = _decode(name, data, max_pixels)
+    return Frame(image, source=name, alpha=alpha)
+
+
+@contextlib.contextmanager
+def _telling_faults(name: str, data: bytes, max_pixels: int) -> Iterator[None]:
+    """Whatever a decoder raises in the block becomes an `InputError` that says what the file is."""
     if not data:
         raise InputError(f"{name}: expected a picture, got an empty file")
     try:
-        image, alpha = _decode(name, data, max_pixels)
+        yield
     except UnidentifiedImageError:
         raise InputError(f"{name}: expected a picture ({', '.join(_FORMATS)}), got {_describe(data)}") from None
     except Image.DecompressionBombError:
@@ -89,7 +100,32 @@ def read(source: Readable, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"{name}: the picture is damaged or cut short ({reason}); get a whole copy of it") from None
-    return Frame(image, source=name, alpha=alpha)
+
+
+@dataclass(frozen=True)
+class PictureSize:
+    """How large a picture is, and how it is stored.
+
+    size_wh: width and height the right way up, as `read` gives it. stored_wh: those of the file before its EXIF
+    orientation is applied. orientation: 1 (upright) to 8, EXIF 2.32, tag 0x0112.
+    """
+
+    size_wh: tuple[int, int]
+    stored_wh: tuple[int, int]
+    orientation: int
+
+
+def measure(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> PictureSize:
+    """The size of a picture from its header; nothing is decoded. Raises `InputError` as `read` does."""
+    name, data = _load_bytes(source, max_bytes)
+    with _telling_faults(name, data, max_pixels), Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        _check_size(name, *opened.size, max_pixels)
+        # Pillow decodes a whole PNG to look for tags behind the pixels: only where there can be some.
+        has_tags = opened.format != "PNG" or any(word in data for word in (b"eXIf", b"exif", b"XML:com.adobe.xmp"))
+        turn = opened.getexif().get(0x0112) if has_tags else 1
+        turn = turn if isinstance(turn, int) and turn in _TURNS else 1
+        width, height = opened.size
+    return PictureSize((height, width) if turn >= 5 else (width, height), (width, height), turn)
 
 
 _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
