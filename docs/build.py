@@ -34,7 +34,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 IMAGES = DOCS / "images"
 SAMPLES = [ROOT / "samples" / name for name in ("astronaut.jpg", "grace-hopper.jpg", "photographer.png")]
-COMMANDS = ("analyze", "filter", "models", "models check", "models show", "train", "evaluate")
+COMMANDS = (
+    *("analyze", "filter", "models", "models check", "models show", "train", "evaluate", "new", "capture", "label", "data"),
+    *(f"data {name}" for name in ("merge", "check", "split", "augment", "freeze", "import", "export")),
+)
 HEIGHT = 540
 GAP = 16
 

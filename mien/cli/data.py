@@ -88,23 +88,23 @@ def capture(
 ) -> None:
     """Record pictures of one class, with a coach that says what is still missing."""
     from mien.data.capture import capture as record
+    from mien.data.capture import check_class
     from mien.data.project import Project
     from mien.media.streams import open_source
 
     opened = Project.open(project)
+    check_class(opened, answer)
+    frames = open_source(source, every_s=every)
     finder, _ = _finder(model, device, threads)
-    with progress_bar(is_shown=sys.stderr.isatty()) as bar:
+    with _bar() as bar:
         task = bar.add_task("starting", total=count)
-        told: list[str] = []
 
         def tell(kept: int, advice: str) -> None:
             bar.update(task, completed=kept, description=advice)
-            if not sys.stderr.isatty() and told[-1:] != [advice]:
-                told.append(advice)
 
         result = record(
             opened,
-            open_source(source, every_s=every),
+            frames,
             finder,
             answer=answer,
             count=count,

@@ -84,13 +84,8 @@ def capture(
     A frame that nearly equals one kept in this session is left out, and so is a blurred one. The boxes are the model's
     (``by`` says so): a picture with an answer counts as labelled, another as suggested. Raises `DataError`.
     """
+    check_class(project, answer)
     settings = project.settings
-    if settings.task == "attribute":
-        if not answer:
-            raise DataError(f"class: expected one of {', '.join(settings.classes) or 'the numbers'}; add --class NAME")
-        settings.check_answer(answer if settings.classes else _number(answer))
-    elif answer:
-        raise DataError(f"class: a project about {settings.task} has none; leave --class out")
     if count < 1:
         raise DataError(f"count: expected at least 1, got {count}")
     result = Captured(session or new_session())
@@ -126,6 +121,17 @@ def capture(
     result.missing, result.is_covered = coach.missing(), coach.is_covered
     project.close()
     return result
+
+
+def check_class(project: Project, answer: str) -> None:
+    """Raises `DataError` when pictures of that class cannot be recorded into a project."""
+    settings = project.settings
+    if settings.task == "attribute":
+        if not answer:
+            raise DataError(f"class: expected one of {', '.join(settings.classes) or 'the numbers'}; add --class NAME")
+        settings.check_answer(answer if settings.classes else _number(answer))
+    elif answer:
+        raise DataError(f"class: a project about {settings.task} has none; leave --class out")
 
 
 def coach_of(project: Project, answer: str, count: int) -> Coach:

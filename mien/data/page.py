@@ -74,7 +74,7 @@ class Page:
         head += f"<title>{escape(self._title)}</title><style>{_STYLE}</style>"
         html = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n'
         with whole_file(path) as file:
-            file.write(html.encode())
+            file.write(html.encode("utf-8", "replace"))
             for part in self._parts:
                 file.write(part.encode("utf-8", "replace") + b"\n")
             file.write(b"</body></html>\n")

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from painted_projects import find, masks, portrait, wall
+
+from mien import cli
+from mien.data.project import Project
+from mien.media.write import write
+from mien.models import settings
+from mien.types import Faces
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs the command line in this process, with a model that finds painted faces: exit code, output, error output."""
+    logger = logging.getLogger("mien")
+    level = logger.level
+
+    class Finder:
+        card = SimpleNamespace(attributes=())
+
+        def __call__(self, image: np.ndarray) -> Faces:
+            return find(image)
+
+    monkeypatch.setattr(settings, "face_model", lambda settings: Finder())
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    yield call
+    logger.setLevel(level)
+
+
+def test_from_nothing_to_a_frozen_set(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "masks"
+    assert run("new", folder, "--task", "mask", "--classes", "mask,no_mask,bad_mask")[0] == 0
+    writer = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"FFV1"), 10, (128, 96))
+    for n in range(30):
+        writer.write(np.ascontiguousarray(portrait(n, at=(20 + n, 10 + n))[..., ::-1]))
+    writer.release()
+    code, out, _ = run(
+        "capture", folder, "--class", "bad_mask", "--count", 5, "--every", 0.3, "--from", tmp_path / "film.avi"
+    )
+    assert (code, "kept 5 of 5" in out, "still missing" in out) == (0, True, True)
+    for n in range(6):
+        write(portrait(100 + n), tmp_path / f"in{n}" / "a.png")
+        answer = ("mask", "no_mask")[n % 2]
+        code, out, _ = run("capture", folder, "--class", answer, "--from", tmp_path / f"in{n}", "--person", f"p{n}")
+        assert (code, "kept 1 of 30" in out) == (0, True)
+    code, out, _ = run("data", "split", folder, "--validation", 0.2, "--test", 0.2)
+    assert (code, "is on two sides" in out) == (0, True)
+    code, out, _ = run("data", "check", folder)
+    assert code == 0
+    assert "11 pictures (11 labelled), 11 labelled faces" in out
+    assert "classes: bad_mask 5, mask 3, no_mask 3" in out
+    assert (folder / "reports" / "check.html").read_text().startswith("<!DOCTYPE html>")
+    code, out, _ = run("data", "freeze", folder, "v1")
+    assert (code, "v1: 11 pictures" in out) == (0, True)
+    pytest.importorskip("albumentations")
+    code, out, _ = run("data", "augment", folder, "--times", 2, "-o", tmp_path / "more")
+    assert (code, "added, 0 there already, 0 rejected" in out) == (0, True)
+
+
+def test_merge_and_export_and_import(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    masks(tmp_path / "a", 4).close()
+    masks(tmp_path / "b", 4, first=3).close()
+    code, out, _ = run("data", "merge", "a", "b", "-o", "c")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[3:5]] == [["a", "4", "4", "0", "0"], ["b", "4", "3", "1", "0"]]
+    code, out, _ = run("data", "export", tmp_path / "c", "-o", tmp_path / "coco", "--format", "coco")
+    assert (code, "7 pictures" in out) == (0, True)
+    run("new", tmp_path / "d", "--task", "mask")
+    code, out, _ = run("data", "import", tmp_path / "d", tmp_path / "coco")
+    assert (code, "7 added, 0 there already, 0 rejected" in out) == (0, True)
+    assert run("data", "import", tmp_path / "d", tmp_path / "coco")[1].startswith("0 added, 7 there already")
+
+
+def test_nothing_kept_is_a_failure(run: Run, tmp_path: Path) -> None:
+    run("new", tmp_path / "p", "--task", "mask")
+    write(wall(1), tmp_path / "in" / "a.png")
+    code, out, err = run("capture", tmp_path / "p", "--class", "mask", "--from", tmp_path / "in")
+    assert (code, "left out 1: no face" in out) == (2, True)
+    assert "no picture was kept" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["new", "{}", "--task", "mask"], "new or an empty folder"),
+        (["new", "x/y", "--task", "nonsense"], "task: expected one of"),
+        (["capture", "{}", "--class", "mask", "--from", "87"], "camera 87: no such camera"),
+        (["capture", "{}", "--class", "mask", "--from", "no.mp4"], "no.mp4: no such file"),
+        (["capture", "{}", "--class", "odd"], "expected one of mask"),
+        (["data", "check", "nowhere"], "make one with: mien new"),
+        (["data", "split", "{}", "--test", "1", "--validation", "0.5"], "split: expected shares"),
+        (["data", "freeze", "{}", "../v1"], "plain name"),
+        (["data", "merge", "{}", "-o", "x"], "at least two"),
+        (["data", "export", "{}", "-o", "x", "--format", "odd"], "format 'odd'"),
+        (["data", "import", "{}", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    run: Run, tmp_path: Path, words: list[str], message: str, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    masks(tmp_path / "p", 2).close()
+    code, _, err = run(*[word.replace("{}", "p") for word in words])
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p"]
+
+
+def test_names_are_no_markup(run: Run, tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "[red]p", task="mask")
+    project.close()
+    code, out, _ = run("data", "check", tmp_path / "[red]p")
+    assert (code, "[red]p/reports/check.html" in out) == (0, True)
