@@ -59,7 +59,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_third_parties_names_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     told = (ROOT / "THIRD_PARTY.md").read_text("utf-8")
-    for requirement in [*project["dependencies"], *project["optional-dependencies"]["train"]]:
+    for requirement in [
+        *project["dependencies"],
+        *project["optional-dependencies"]["train"],
+        *project["optional-dependencies"]["serve"],
+    ]:
         assert re.match(r"[\w-]+", requirement).group() in told
 
 
