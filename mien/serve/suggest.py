@@ -16,7 +16,7 @@ from mien import attributes as face_attributes
 from mien.attributes import Attribute
 from mien.errors import MienError
 from mien.geometry import iou, is_same
-from mien.models.settings import Settings, face_model
+from mien.models.settings import Settings, attribute_model, face_model
 from mien.serve.pictures import Gallery
 from mien.types import KEYPOINT_NAMES, Faces
 
@@ -48,15 +48,19 @@ class Finder:
 
     @classmethod
     def of(cls, settings: Settings) -> Finder:
-        """The face model that these settings ask for. Raises `ModelError` and `InputError`."""
+        """The models that these settings ask for: one finds faces, one reads them. Raises `ModelError` and `InputError`."""
         card = face_model(settings).card
         threshold = card.thresholds["default"]
         sure = max(card.thresholds.get("precision_99", 0), threshold + 0.05)
         # Half as far below as above: 91 % of the pictures that are certain then were labelled just so (39 % of 350 training
         # pictures were certain, 57 % of all were right). As far below: 92 %, but only 26 % certain. No doubts: 82 %.
         floor = max(0.01, threshold - (sure - threshold) / 2)
-        model = face_model(replace(settings, min_score=floor))
-        return cls(model, threshold, sure, floor, face_attributes.from_card(card.attributes))
+        model, reader = face_model(replace(settings, min_score=floor)), attribute_model(settings)
+
+        def find(image: NDArray[np.uint8]) -> Faces:
+            return reader(image, model(image))
+
+        return cls(find, threshold, sure, floor, reader.attributes)
 
     def answering(self, question: Attribute | None) -> Attribute | None:
         """The model's own attribute that answers a question in the same words; None where it has none."""
@@ -108,11 +112,12 @@ def _gaps(column: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _entry(face: Faces, known: Attribute | None) -> Face:
     told = None if known is None else face_attributes.to_json(known, face.attributes[known.name], 0)
+    answer = None if told is None else told.get("answer", told.get("value"))
     points = zip(KEYPOINT_NAMES, face.keypoints[0].tolist(), strict=True)
     return {
         "box": [round(value, 2) for value in face.boxes[0].tolist()],
         "keypoints": {name: [round(x, 2), round(y, 2)] for name, (x, y) in points if np.isfinite((x, y)).all()},
-        "attributes": {} if known is None or told is None else {known.name: told.get("answer", told.get("value"))},
+        "attributes": {} if known is None or answer is None else {known.name: answer},
         "ignore": False,
         "by": "model",
         "score": round(float(face.scores[0]), 4),
