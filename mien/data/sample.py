@@ -148,7 +148,11 @@ def face_from_entry(entry: Any, where: str) -> FaceLabel:
 def inside(folder: Path, name: Any, where: str) -> Path:
     """The file that a label names, which must lie in the label's folder. Raises `DataError` for any other path."""
     path = folder / str(name)
-    if not isinstance(name, str) or not name or not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = isinstance(name, str) and bool(name) and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
+        is_inside = False
+    if not is_inside:
         raise DataError(f"{where}: expected a file name inside {folder}, got {str(name)[:60]!r}")
     return path
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from mien.data.formats.intake import Intake
 from mien.data.formats.outlet import Outlet
-from mien.data.formats.source import SourceFolder
+from mien.data.formats.source import CONTROL, SourceFolder
 from mien.data.sample import Sample
 from mien.errors import DataError
 
@@ -62,7 +62,7 @@ def write(outlet: Outlet, samples: Sequence[Sample]) -> None:
             outlet.lose("pictures without one answer for the whole picture were left out")
             continue
         answer = answers.pop()
-        if PurePosixPath(answer).name != answer or answer.startswith(".") or "\\" in answer or not answer.isprintable():
+        if PurePosixPath(answer).name != answer or answer.startswith(".") or "\\" in answer or CONTROL.search(answer):
             raise DataError(f"attribute {outlet.attribute}: the answer {answer!r} cannot be the name of a folder; rename it")
         if sample.faces:
             outlet.lose("pictures lost the boxes of their faces")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.data.formats.intake import Intake
 from mien.data.formats.outlet import Outlet
-from mien.data.formats.source import SourceFolder
+from mien.data.formats.source import CONTROL, SourceFolder
 from mien.data.sample import Sample, row_from_line, sample_from_row, write_imagefolder
 from mien.errors import DataError, InputError
 
@@ -31,6 +31,8 @@ def read(intake: Intake) -> None:
                 with intake.entry(path):
                     where = f"{path}:{number}"
                     sample = sample_from_row(row_from_line(line, where), path.parent, where)
+                    if CONTROL.search(sample.name):
+                        raise DataError(f"{where}: expected the name of a picture file, got {sample.name[:60]!r}")
                     if sample.matte is not None and not sample.matte.is_file():
                         raise DataError(f"{where}: expected the matte {sample.matte}, found none")
                     name = source.relative(path.parent) / sample.name
