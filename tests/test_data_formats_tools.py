@@ -259,7 +259,8 @@ def test_wider(tmp_path: Path) -> None:
 def test_kaggle_training_csv(tmp_path: Path) -> None:
     grey = (np.arange(96 * 96) % 256).reshape(96, 96)
     pixels = " ".join(map(str, grey.ravel()))
-    head = "left_eye_center_x,left_eye_center_y,right_eye_center_x,right_eye_center_y,mouth_center_top_lip_x,mouth_center_top_lip_y,Image"
+    names = ("left_eye_center", "right_eye_center", "mouth_center_top_lip")
+    head = ",".join([*(f"{name}_{axis}" for name in names for axis in "xy"), "Image"])
     rows = [
         f"66.03,39.00,30.22,36.42,43.1,72.9,{pixels}",
         f"66.03,39.00,,,,,{pixels}",

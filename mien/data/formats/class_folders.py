@@ -24,7 +24,8 @@ def detect(source: SourceFolder) -> bool:
     pictures = source.pictures()
     is_sorted = bool(pictures) and all(len(path.parts) > 1 for path in pictures)
     classes = {_place(path)[1] for path in pictures} if is_sorted else set()
-    return len(classes) > 1 and not source.label_files(*_LABELS) and source.source == source.root
+    labels = [path for path in source.label_files(*_LABELS) if not path.stem.lower().startswith(("readme", "licen"))]
+    return len(classes) > 1 and not labels and source.source == source.root
 
 
 def _place(path: PurePosixPath) -> tuple[str, str]:

@@ -41,6 +41,7 @@ class SourceFolder:
         self._by_name: dict[str, list[PurePosixPath]] = defaultdict(list)
         for path in self._files:
             self._by_name[path.name].append(path)
+        self._known = {str(path) for path in self._files}
         self.recent: dict[Path, Any] = {}
 
     def _walk(self) -> list[str]:
@@ -75,6 +76,10 @@ class SourceFolder:
         """The files of this name, wherever they lie, relative to the folder."""
         return list(self._by_name.get(name, ()))
 
+    def holds(self, path: PurePosixPath) -> bool:
+        """Whether this is a file of the folder, by its plain path relative to it."""
+        return str(path) in self._known
+
     def relative(self, path: Path) -> PurePosixPath:
         """A path in the folder, relative to it."""
         return PurePosixPath(path.relative_to(self.root).as_posix())
@@ -100,7 +105,7 @@ class SourceFolder:
             *(PurePosixPath(top, name) for top in (beside, beside / "..", ".") for name in _USUAL),
         ):
             place = PurePosixPath(os.path.normpath(base / parts))
-            if place in self._by_name.get(place.name, ()):
+            if self.holds(place):
                 return place
         if ".." in parts.parts:
             raise DataError(
