@@ -56,13 +56,20 @@ def samples(tmp_path: Path) -> list[Sample]:
             face([20, 10, 70, 70], FIVE, attributes={"mask": "bad_mask", "smile": "no_smile", "age": 34.5}),
             face([90.5, 20.25, 140.75, 90], attributes={"mask": "mask"}, more_points={}),
         ),
-        (face([20, 10, 70, 90], some, more_points=EXTRA, attributes={"mask": "no_mask"}), face([100, 5, 120, 25], is_ignored=True)),
+        (
+            face([20, 10, 70, 90], some, more_points=EXTRA, attributes={"mask": "no_mask"}),
+            face([100, 5, 120, 25], is_ignored=True),
+        ),
         (),
         None,
     ]
     return [
-        Sample(picture(own / f"shot {row}.{kind}", seed=row), f"a/shot {row}.{kind}", faces=known, person=f"p{row}", split=split)
-        for row, (known, kind, split) in enumerate(zip(faces, ("png", "jpg", "png", "jpg"), ("train", "validation", "", ""), strict=True))
+        Sample(
+            picture(own / f"shot {row}.{kind}", seed=row), f"a/shot {row}.{kind}", faces=known, person=f"p{row}", split=split
+        )
+        for row, (known, kind, split) in enumerate(
+            zip(faces, ("png", "jpg", "png", "jpg"), ("train", "validation", "", ""), strict=True)
+        )
     ]
 
 
@@ -123,7 +130,11 @@ def test_labels_come_back(name: str, samples: list[Sample], tmp_path: Path) -> N
     same_labels(samples, again, CARRIED[name])
     # A second turn loses nothing more.
     twice = import_labels(export_labels(again.samples, tmp_path / "twice", name, attribute="mask"), name, attribute="mask")
-    same_labels(list(again.samples), twice, Carried(CARRIED[name].pixels, attributes={"mask", "smile", "age", *WIDER}, unlabelled=True))
+    same_labels(
+        list(again.samples),
+        twice,
+        Carried(CARRIED[name].pixels, attributes={"mask", "smile", "age", *WIDER}, unlabelled=True),
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "own", "twice"], "nothing is left lying about"
 
 
@@ -151,7 +162,11 @@ def test_class_folders(tmp_path: Path) -> None:
     for name in ("Train/mask/1.jpg", "Train/no_mask/deep/2.jpg", "val/mask/3.jpg"):
         picture(tmp_path / "set" / name)
     found = import_labels(tmp_path / "set", attribute="mask")
-    assert [(sample.labels["mask"], sample.split) for sample in found] == [("mask", "train"), ("no_mask", "train"), ("mask", "validation")]
+    assert [(sample.labels["mask"], sample.split) for sample in found] == [
+        ("mask", "train"),
+        ("no_mask", "train"),
+        ("mask", "validation"),
+    ]
     with pytest.raises(DataError, match="--attribute"):
         import_labels(tmp_path / "set")
     out = export_labels(found.samples, tmp_path / "out", "class-folders", attribute="mask")
@@ -162,7 +177,12 @@ def test_class_folders(tmp_path: Path) -> None:
     ]
     for bad in ("..", "a/b", ".hidden", "a\\b"):
         with pytest.raises(DataError, match="name of a folder"):
-            export_labels([Sample(found.samples[0].picture, "x.jpg", labels={"mask": bad})], tmp_path / "bad", "class-folders", attribute="mask")
+            export_labels(
+                [Sample(found.samples[0].picture, "x.jpg", labels={"mask": bad})],
+                tmp_path / "bad",
+                "class-folders",
+                attribute="mask",
+            )
         assert not (tmp_path / "bad").exists()
 
 
@@ -252,9 +272,12 @@ def test_nothing_half_written_and_nothing_overwritten(name: str, samples: list[S
 
 
 def test_pictures_of_one_name_stay_apart(tmp_path: Path) -> None:
-    rows = [Sample(picture(tmp_path / "own" / f"{row}.png", seed=row), name, faces=()) for row, name in enumerate(
-        ("a/1.png", "b/1.png", "../1.png", "/etc/passwd", "a/1.JPG", "..", "\u0000\n?.png", "x" * 300 + ".png")
-    )]
+    rows = [
+        Sample(picture(tmp_path / "own" / f"{row}.png", seed=row), name, faces=())
+        for row, name in enumerate(
+            ("a/1.png", "b/1.png", "../1.png", "/etc/passwd", "a/1.JPG", "..", "\u0000\n?.png", "x" * 300 + ".png")
+        )
+    ]
     for name in ("coco", "yolo", "voc", "labelme", "cvat", "csv", "wider", "label-studio", "imagefolder"):
         out = export_labels(rows, tmp_path / name, name)
         again = import_labels(out, name)
@@ -297,7 +320,14 @@ def test_points_are_turned_with_their_picture(orientation: int, tmp_path: Path) 
 
 
 def labelme_with(folder: Path, wh: tuple[int, int], shapes: list[dict], **more: object) -> Path:  # type: ignore[type-arg]
-    head = {"version": "5.5.0", "flags": {}, "imagePath": "a.jpg", "imageData": None, "imageWidth": wh[0], "imageHeight": wh[1]}
+    head = {
+        "version": "5.5.0",
+        "flags": {},
+        "imagePath": "a.jpg",
+        "imageData": None,
+        "imageWidth": wh[0],
+        "imageHeight": wh[1],
+    }
     (folder / "a.json").write_text(json.dumps({**head, "shapes": shapes, **more}))
     return folder
 
@@ -324,4 +354,3 @@ def test_pictures_go_out_upright(name: str, tmp_path: Path) -> None:
     assert measure(again.samples[0].picture).orientation == 1
     assert again.samples[0].image().shape == one.image().shape == (160, 120, 3)
     assert again.samples[0].faces[0].box == pytest.approx(one.faces[0].box, abs=0.51)
-
