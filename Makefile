@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin
 OUT ?= output
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench docs web clean
 
 demo: .venv/.run  ## real photos in; overlays, JSON, cut-outs and posters out
 	$(RUN)/mien analyze samples -o $(OUT)/analyze --overwrite
@@ -22,9 +22,18 @@ lint: .venv/.dev  ## style and types
 bench: .venv/.dev  ## speed beside the bare models and the peers
 	$(RUN)/python -m benchmarks.speed
 	$(RUN)/python -m benchmarks.accuracy
+	$(RUN)/python -m benchmarks.robustness
+	$(RUN)/python -m benchmarks.int8
 
 docs: .venv/.dev  ## pictures, model pages and reference from the code and the cards
 	$(RUN)/python -m docs.build
+
+web: web/node_modules  ## the page of the service, from web/ into mien/serve/static (needs node 20.19 or newer)
+	cd web && npm run build
+
+web/node_modules: web/package-lock.json
+	cd web && npm ci
+	touch $@
 
 .venv/.run: pyproject.toml
 	test -x $(RUN)/python || $(PYTHON) -m venv .venv

@@ -1,6 +1,6 @@
 """Accuracy on the held-out parts, beside peers, in one run; needs the training data and says so where it is absent.
 
-    python -m benchmarks.accuracy [--only faces|matte] [--no-write]
+    python -m benchmarks.accuracy [--only faces|attributes|matte] [--no-write]
 
 The held-out parts are those of the recipes: whole near-duplicate groups, taken before any training.
 """
@@ -85,16 +85,24 @@ def matte_tables() -> list[str]:
     ]
 
 
+def attribute_tables() -> list[str]:
+    """Every attribute on the whole held-out part, and which answers are taken for which."""
+    report = evaluate("attributes", held_out_part("attributes"))
+    rows = [row for row in report.rows if row["slice"] == "all"]
+    values = [[row["metric"], shown(report, row["metric"]), row["count"]] for row in rows]
+    return [f"Attributes: {report.pictures} held-out pictures and crops.", table(["measure", "value", "faces"], values)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-write", action="store_true", help="print only")
-    parser.add_argument("--only", choices=("faces", "matte"), help="judge one model only")
+    parser.add_argument("--only", choices=("faces", "matte", "attributes"), help="judge one model only")
     options = parser.parse_args()
     if not (ROOT.parent / "shared" / "data").is_dir():
         print("accuracy: left out, the training data (../shared/data) is not there")
         return
     cv2.setNumThreads(1)
-    for name, tables in (("faces", face_tables), ("matte", matte_tables)):
+    for name, tables in (("faces", face_tables), ("attributes", attribute_tables), ("matte", matte_tables)):
         if options.only in (None, name):
             text = "\n\n".join(tables())
             print(text)

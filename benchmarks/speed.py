@@ -23,10 +23,11 @@ from benchmarks.tables import ROOT, machine, put, table
 from mien.filters.preset import render
 from mien.media.read import read
 from mien.media.write import write
+from mien.models.attributes import AttributeModel
 from mien.models.faces import FaceModel
 from mien.models.matte import MatteModel
-from mien.pipeline import Settings, analyze_stages
-from mien.types import Frame
+from mien.pipeline import Settings, analyze, analyze_stages, to_json
+from mien.types import Faces, Frame
 
 SIZES = {"VGA 640x480": (640, 480), "1080p 1920x1080": (1920, 1080), "12 MP 4000x3000": (4000, 3000)}
 PEERS_AT = "VGA 640x480"
@@ -117,29 +118,73 @@ def measure_models(rounds: int) -> list[list[str]]:
     return rows
 
 
+def measure_reading(rounds: int) -> list[list[str]]:
+    """Finding and reading one face and ten, and ten as a chain of one network for each question and face would."""
+    image = photo(*SIZES[PEERS_AT])
+    find, read_faces = FaceModel(), AttributeModel(names=["smile", "mask", "expression", "age", "gender", "landmarks68"])
+    one = find(image)[:1]
+    rng = np.random.default_rng(0)
+    shifts = rng.uniform(-60, 60, (10, 2)).astype(np.float32)
+    ten = Faces(one.boxes + np.tile(shifts, 2), np.repeat(one.scores, 10), one.keypoints + shifts[:, None], attributes={})
+
+    def chain() -> None:
+        find(image)
+        for face in ten:
+            for _ in read_faces.attributes:
+                read_faces(image, face)
+
+    calls: dict[str, Callable[[], object]] = {
+        "reading one face": lambda: read_faces(image, one),
+        "reading ten faces": lambda: read_faces(image, ten),
+        "finding, and reading one face": lambda: (find(image), read_faces(image, one)),
+        "finding, and reading ten faces": lambda: (find(image), read_faces(image, ten)),
+        f"finding, and ten faces as a chain of {len(read_faces.attributes)} networks, one for each question": chain,
+    }
+    return [[PEERS_AT, name, f"{m:.1f}", f"{least:.1f}"] for name, (m, least) in interleaved(calls, rounds).items()]
+
+
+def measure_batch(rounds: int) -> list[list[str]]:
+    """Sixteen pictures of one size in a list, and one by one."""
+    rows = []
+    for size, (width, height) in (("1280x960", (1280, 960)), ("12 MP 4000x3000", (4000, 3000))):
+        with tempfile.TemporaryDirectory() as folder:
+            one = write(photo(width, height), Path(folder) / "photo.jpg")
+            paths = [one] * 16
+            calls: dict[str, Callable[[], object]] = {
+                "16 pictures in a list": lambda paths=paths: analyze(paths),
+                "16 pictures one by one": lambda paths=paths: [analyze(path) for path in paths],
+            }
+            for name, (median, least) in interleaved(calls, max(3, rounds // 5)).items():
+                rows.append([size, name, f"{median:.0f}", f"{least:.0f}"])
+    return rows
+
+
 def measure_whole(rounds: int) -> list[list[str]]:
     """Everything that a command does for one picture, file to file, without starting Python."""
     rows = []
     matte = MatteModel()
-    (find,) = analyze_stages(Settings())
+    find = FaceModel()
+    stages, _ = analyze_stages(Settings())
     with tempfile.TemporaryDirectory() as folder:
         for size, (width, height) in SIZES.items():
             path = Path(folder) / "photo.jpg"
             write(photo(width, height), path)
 
             def analyse(path: Path = path) -> None:
-                read_frame = find(read(path))
-                json.dumps([face.boxes.tolist() for face in read_frame.faces])
+                frame = read(path)
+                for stage in stages:
+                    frame = stage(frame)
+                json.dumps(to_json(frame))
 
             def portrait(path: Path = path, background: str | None = None) -> None:
-                frame = find(read(path))
-                made = render(Frame(frame.image, faces=frame.faces, matte=matte(frame.image)), background)
+                frame = read(path)
+                made = render(Frame(frame.image, faces=find(frame.image), matte=matte(frame.image)), background)
                 write(made, Path(folder) / "out.png")
 
             calls = {
-                "read": lambda path=path: read(path),
-                "analyze (read, find)": analyse,
-                "filter to a poster (read, find, matte, render, write)": portrait,
+                "open": lambda path=path: read(path),
+                "analyze (open, find, read faces)": analyse,
+                "filter to a poster (open, find, matte, render, write)": portrait,
                 "filter to a cut-out": lambda p=path: portrait(p, "transparent"),
             }
             for name, (median, least) in interleaved(calls, max(3, rounds // 4)).items():
@@ -198,6 +243,10 @@ def main() -> None:
         [
             f"One thread, {machine()}. Times in milliseconds, all rows of a size taken in turn in one run.",
             table(["picture", "what", "median ms", "least ms"], measure_models(options.rounds)),
+            "Reading faces: all questions about all faces in one call, and as a chain:",
+            table(["picture", "what", "median ms", "least ms"], measure_reading(options.rounds)),
+            "A list, and the same pictures one by one, on all processors:",
+            table(["picture", "what", "median ms", "least ms"], measure_batch(options.rounds)),
             "The whole work for one picture, from file to file:",
             table(["picture", "what", "median ms", "least ms"], measure_whole(options.rounds)),
             "The command as typed, Python's own start included:",

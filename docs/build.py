@@ -8,14 +8,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 import mien
-from mien.filters.background import BACKGROUNDS
-from mien.filters.preset import render
+from mien.attributes import from_card
+from mien.card import ModelCard
+from mien.filters.background import BACKGROUNDS, cover_fit
+from mien.filters.effects import EFFECTS
+from mien.filters.looks import LOOKS
+from mien.filters.preset import Preset, apply, render
+from mien.filters.preset_file import load_preset, shipped_presets
 from mien.media.read import read
 from mien.media.write import write
 from mien.models.matte import MatteModel
@@ -28,7 +35,7 @@ DOCS = ROOT / "docs"
 IMAGES = DOCS / "images"
 SAMPLES = [ROOT / "samples" / name for name in ("astronaut.jpg", "grace-hopper.jpg", "photographer.png")]
 COMMANDS = (
-    *("analyze", "filter", "models", "models check", "models show", "train", "evaluate", "new", "capture", "data"),
+    *("analyze", "filter", "models", "models check", "models show", "train", "evaluate", "new", "capture", "label", "data"),
     *(f"data {name}" for name in ("merge", "check", "split", "augment", "freeze", "import", "export")),
 )
 HEIGHT = 540
@@ -70,15 +77,69 @@ def build_images() -> None:
     write(side_by_side([frame.image, posters[0]], 675), IMAGES / "before-after.jpg")
 
 
+def build_sheets() -> None:
+    """The contact sheet of the shipped presets, and every effect on one face."""
+    known = []
+    for path in SAMPLES[:2]:
+        frame = read(path)
+        known.append(replace(frame, faces=mien.analyze(path).faces, matte=MatteModel()(frame.image)))
+    on_second = ("circus", "gentleman", "incognito", "neon-night", "royal")
+    made = {name: apply(load_preset(name), known[name in on_second]).image for name in shipped_presets()}
+    write(contact_sheet(made, 6, (250, 312)), IMAGES / "presets.jpg", quality=88)
+    astronaut = known[0]
+    shown = {}
+    for number, name in enumerate(EFFECTS):
+        frame = known[number % 2]
+        x1, y1, x2, y2 = frame.faces.boxes[0].astype(int)
+        reach, middle = round(0.95 * (y2 - y1)), (x1 + x2) // 2
+        part = slice(max(0, y2 - 2 * reach), y2 + reach // 4), slice(max(0, middle - reach), middle + reach)
+        shown[name] = apply(Preset(frame=False, effects=(name,)), frame).image[part]
+    write(contact_sheet(shown, 7, (214, 240)), IMAGES / "effects.jpg", quality=88)
+    looks = {name: apply(Preset(frame=False, looks=(name,)), astronaut).image for name in LOOKS}
+    write(contact_sheet(looks, 6, (250, 250)), IMAGES / "looks.jpg", quality=88)
+
+
+def contact_sheet(pictures: dict[str, np.ndarray], columns: int, size_wh: tuple[int, int]) -> np.ndarray:
+    """Pictures in rows on white, each cut to one size, with its name below: (H, W, 3) uint8."""
+    cells = []
+    for name, picture in pictures.items():
+        cell = Image.fromarray(np.full((size_wh[1] + 44, size_wh[0] + GAP, 3), 255, np.uint8))
+        cell.paste(Image.fromarray(cover_fit(picture, size_wh)), (GAP // 2, GAP // 2))
+        font = ImageFont.load_default(17)
+        ImageDraw.Draw(cell).text((cell.width / 2, size_wh[1] + 24), name, fill=(60, 60, 66), font=font, anchor="mm")
+        cells.append(np.asarray(cell))
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+    rows = [np.concatenate(cells[start : start + columns], axis=1) for start in range(0, len(cells), columns)]
+    return np.concatenate(rows, axis=0)
+
+
 def build_models() -> None:
     """One page a shipped model, from its card."""
     for name, path in shipped().items():
-        page = read_onnx(path).card.to_markdown()
+        card = read_onnx(path).card
+        page = card.to_markdown() + confusions(card)
         if (IMAGES / f"{name}-curves.png").exists():
             page += (
                 f"\n## Curves\n\n![Losses and validation figures over the steps of training](../images/{name}-curves.png)\n"
             )
+        if (IMAGES / f"{name}-sizes.png").exists():
+            page += (
+                f"\n## Accuracy against time\n\n![AP50 against time by input size](../images/{name}-sizes.png)\n\n"
+                "The figures behind it: [measured](../benchmarks.md).\n"
+            )
         put(DOCS / "models" / f"{name}.md", page)
+
+
+def confusions(card: ModelCard) -> str:
+    """A table for each attribute: faces with a label (row) and an answer (column)."""
+    parts = []
+    known = from_card(card.attributes)
+    for name, counts in card.extra.get("confusions", {}).items():
+        answers = known[name].answers
+        lines = [f"| labelled \\ answered | {' | '.join(answers)} |", "| --- |" + " --- |" * len(answers)]
+        lines += [f"| {answer} | {' | '.join(map(str, row))} |" for answer, row in zip(answers, counts, strict=True)]
+        parts += [f"\n### {name}\n", *lines]
+    return "\n## Which answers are taken for which\n" + "\n".join(parts) + "\n" if parts else ""
 
 
 def build_commands() -> None:
@@ -102,6 +163,7 @@ def put(path: Path, text: str) -> None:
 def main() -> None:
     """Build everything."""
     build_images()
+    build_sheets()
     build_models()
     build_commands()
 

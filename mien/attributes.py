@@ -3,8 +3,9 @@
 An attribute is one entry here; labelling buttons, dataset column, loss, metric, model output, JSON, overlay and legend
 derive from it. The functions take an `Attribute`, not a name: a newer model's card may bring one that this table lacks.
 
-A column has a row for each face and is float32: (N, K) probabilities in the order of ``answers``, or (N, 2) value and
-standard deviation for an attribute with a ``unit``. A row of NaN stands for a face that was not judged.
+A column has a row for each face and is float32: (N, K) probabilities in the order of ``answers``; (N, 2) value and standard
+deviation for an attribute with a ``unit``; (N, K) numbers in the order of ``parts``; or (N, 2 P) x and y of ``points``. A
+row of NaN stands for a face that was not judged.
 """
 
 from __future__ import annotations
@@ -26,29 +27,41 @@ Column = NDArray[np.float32]
 class Attribute:
     """One question about a face.
 
-    answers: what can be chosen, in the order of the column; empty when the answer is a number.
-    unit: of a number.
+    answers: what can be chosen, in the order of the column; empty when the answer is no choice.
+    unit: of a number. span: the smallest and largest value a number can take.
+    parts: names of several numbers that are told together, such as angles. points: how many points are told.
     mirror: answers that change in a mirror image (``{"left": "right", "right": "left"}``); the others stay. Mirroring twice
         must give the first answer back.
-    mirror_sign: -1 for a number that changes its sign in a mirror image, such as an angle to the side.
+    mirror_signs: for a number, or for each of ``parts``: -1 where it changes its sign in a mirror image.
     short: how an answer is called where there is little room.
+    abstain_below: no answer is given when none scores as much, 0 to 1.
+    hints: what to tell a caller, by name: the part whose number is then below the limit, and that limit.
     is_sensitive: shown and computed only when asked for by name.
 
-    Raises `InputError` when it has neither or both of answers and unit, or names an unknown answer.
+    Raises `InputError` when it has not just one of answers, unit, parts and points, or names an unknown answer or part.
     """
 
     name: str
     question: str
     answers: tuple[str, ...] = ()
     unit: str = ""
+    span: tuple[float, float] = (0.0, 100.0)
+    parts: tuple[str, ...] = ()
+    points: int = 0
     mirror: Mapping[str, str] = field(default_factory=dict)
-    mirror_sign: float = 1.0
+    mirror_signs: tuple[float, ...] = ()
     short: Mapping[str, str] = field(default_factory=dict)
+    abstain_below: float = 0.0
+    hints: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     is_sensitive: bool = False
 
     def __post_init__(self) -> None:
-        if bool(self.answers) == bool(self.unit):
-            raise InputError(f"attribute {self.name}: expected either answers or a unit, got {self.answers} {self.unit!r}")
+        kinds = (bool(self.answers), bool(self.unit and not self.parts), bool(self.parts), self.points > 0)
+        if sum(kinds) != 1:
+            raise InputError(
+                f"attribute {self.name}: expected one of answers, a unit, parts or points, "
+                f"got {self.answers} {self.unit!r} {self.parts} {self.points}"
+            )
         if len(set(self.answers)) != len(self.answers) or len(self.answers) == 1:
             raise InputError(f"attribute {self.name}: expected two or more different answers, got {self.answers}")
         unknown = {*self.mirror, *self.mirror.values(), *self.short} - set(self.answers)
@@ -56,11 +69,18 @@ class Attribute:
             raise InputError(f"attribute {self.name}: expected answers out of {self.answers}, got {sorted(unknown)}")
         if any(self.mirror.get(other) != answer for answer, other in self.mirror.items()):
             raise InputError(f"attribute {self.name}: expected a mirror that undoes itself, got {dict(self.mirror)}")
+        if any(part not in self.parts for part, _ in self.hints.values()):
+            raise InputError(f"attribute {self.name}: expected hints about {self.parts}, got {dict(self.hints)}")
 
     @property
     def width(self) -> int:
         """How many numbers a face has in the column."""
-        return len(self.answers) or 2
+        return len(self.answers) or len(self.parts) or 2 * self.points or 2
+
+    @property
+    def is_geometry(self) -> bool:
+        """Whether it tells of places, angles and the picture (`parts`, `points`), not of the person."""
+        return bool(self.parts or self.points)
 
 
 _EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -79,11 +99,31 @@ ATTRIBUTES: Mapping[str, Attribute] = {
         ),
         # The eight emotions of FER+ (Barsoum et al. 2016, arXiv:1608.01041).
         Attribute("expression", "Which expression does this face show?", _EXPRESSIONS),
-        Attribute("age", "How old does this person look?", unit="years"),
+        Attribute("age", "How old does this person look?", unit="years", is_sensitive=True),
         Attribute("gender", "Which gender would a passer-by guess?", ("male", "female"), is_sensitive=True),
+        # The contour of iBUG 300-W (Sagonas et al. 2013), in its order.
+        Attribute("landmarks68", "Where do jaw, brows, nose, eyes and mouth run?", points=68),
+        Attribute(
+            "pose",
+            "Which way does the head look?",
+            unit="degrees",
+            parts=("yaw", "pitch", "roll"),
+            mirror_signs=(-1, 1, -1),
+        ),
+        # Limits from labelled faces: 1 % are under 0.26 of light; a blur of 4 % of the face's width gives a sharpness
+        # of 0.03 to 0.09, none 0.14 to 0.65.
+        Attribute(
+            "quality",
+            "Is the picture of this face good enough?",
+            parts=("light", "sharpness", "size"),
+            hints={"too_dark": ("light", 0.2), "too_blurred": ("sharpness", 0.11), "too_small": ("size", 24.0)},
+        ),
     )
 }
 """Every attribute this version knows, in the order people see them."""
+
+
+_SHAPE = ("answers", "unit", "parts", "points")
 
 
 def find(name: str, given: Mapping[str, Attribute] | None = None) -> Attribute:
@@ -101,13 +141,16 @@ def from_card(entries: Iterable[Mapping[str, Any]]) -> dict[str, Attribute]:
     Raises `ModelError` for an entry that makes no attribute.
     """
     found = {}
+    tuples = {item.name for item in fields(Attribute) if "tuple" in str(item.type) and "Mapping" not in str(item.type)}
     for entry in entries:
         name = str(entry.get("name", ""))
         known = ATTRIBUTES.get(name)
         values = {item.name: entry[item.name] for item in fields(Attribute) if item.name in entry}
         try:
             values["answers"] = tuple(str(answer) for answer in values.get("answers", ()))
-            if known is not None and (values["answers"], values.get("unit", "")) == (known.answers, known.unit):
+            values = {key: tuple(value) if key in tuples else value for key, value in values.items()}
+            values["hints"] = {hint: (str(part), float(limit)) for hint, (part, limit) in values.get("hints", {}).items()}
+            if known is not None and all(values.get(key, getattr(known, key)) == getattr(known, key) for key in _SHAPE):
                 found[name] = replace(known, **values)
             else:
                 found[name] = Attribute(**{"question": name.replace("_", " "), **values})
@@ -123,22 +166,42 @@ def check_column(attribute: Attribute, column: Column) -> Column:
     return column
 
 
-def to_json(attribute: Attribute, column: Column, row: int) -> dict[str, Any] | None:
+def to_json(attribute: Attribute, column: Column, row: int) -> Any:
     """One face's answer as JSON; None for a face that was not judged.
 
-    Answers: ``{"answer": str, "scores": {answer: float in [0, 1]}}``, four decimals.
-    Numbers: ``{"value": float, "unit": str, "std": float}``, two decimals.
+    Answers: ``{"answer": str, "scores": {answer: float in [0, 1]}}``, four decimals; ``answer`` is None where no score
+    reaches ``abstain_below``. Numbers: ``{"value": float, "unit": str, "std": float}``, two decimals. Parts: an object of
+    them, two decimals, with the ``hints`` that hold where the attribute knows any. Points: a list of pairs in pixels.
     """
     values = check_column(attribute, column)[row]
     if not np.isfinite(values).all():
         return None
     if attribute.answers:
         scores = {answer: round(float(score), 4) for answer, score in zip(attribute.answers, values, strict=True)}
-        return {"answer": attribute.answers[int(values.argmax())], "scores": scores}
+        return {"answer": answer_of(attribute, column, row), "scores": scores}
+    if attribute.points:
+        return [[round(float(x), 2), round(float(y), 2)] for x, y in values.reshape(-1, 2)]
+    if attribute.parts:
+        told: dict[str, Any] = {part: round(float(v), 2) for part, v in zip(attribute.parts, values, strict=True)}
+        return told | ({"hints": hints(attribute, column, row)} if attribute.hints else {})
     return {"value": round(float(values[0]), 2), "unit": attribute.unit, "std": round(float(values[1]), 2)}
 
 
-def from_json(attribute: Attribute, entries: list[dict[str, Any] | None]) -> Column:
+def answer_of(attribute: Attribute, column: Column, row: int) -> str | None:
+    """The answer with the best score; None where the face was not judged or no score is good enough."""
+    values = check_column(attribute, column)[row]
+    if not attribute.answers or not np.isfinite(values).all() or values.max() < attribute.abstain_below:
+        return None
+    return attribute.answers[int(values.argmax())]
+
+
+def hints(attribute: Attribute, column: Column, row: int) -> list[str]:
+    """What a caller should know of one face: the hints whose part is below its limit."""
+    values = dict(zip(attribute.parts, check_column(attribute, column)[row].tolist(), strict=True))
+    return [hint for hint, (part, limit) in attribute.hints.items() if values[part] < limit]
+
+
+def from_json(attribute: Attribute, entries: list[Any]) -> Column:
     """The column of these answers, one entry a face: the way back from `to_json`. Raises `InputError` for another form."""
     column = np.full((len(entries), attribute.width), np.nan, np.float32)
     for row, entry in enumerate(entries):
@@ -147,6 +210,10 @@ def from_json(attribute: Attribute, entries: list[dict[str, Any] | None]) -> Col
         try:
             if attribute.answers:
                 column[row] = [entry["scores"][answer] for answer in attribute.answers]
+            elif attribute.points:
+                column[row] = np.asarray(entry, np.float32).reshape(attribute.width)
+            elif attribute.parts:
+                column[row] = [entry[part] for part in attribute.parts]
             elif entry["unit"] == attribute.unit:
                 column[row] = entry["value"], entry["std"]
             else:
@@ -160,15 +227,21 @@ def from_json(attribute: Attribute, entries: list[dict[str, Any] | None]) -> Col
 def mirrored(attribute: Attribute, column: Column) -> Column:
     """The column that the mirrored pictures of these faces have."""
     check_column(attribute, column)
+    if attribute.points:
+        raise InputError(f"attribute {attribute.name}: points change places in a mirror image, which is not told here")
     if not attribute.answers:
-        return column * np.array([attribute.mirror_sign, 1], np.float32)
+        signs = np.ones(attribute.width, np.float32)
+        signs[: len(attribute.mirror_signs)] = attribute.mirror_signs
+        return column * signs
     order = [attribute.answers.index(str(mirrored_answer(attribute, answer))) for answer in attribute.answers]
     return column[:, order]
 
 
 def mirrored_answer(attribute: Attribute, answer: str | float) -> str | float:
     """The answer, or the number, that the mirrored picture of a face has."""
-    return attribute.mirror.get(answer, answer) if isinstance(answer, str) else answer * attribute.mirror_sign
+    return (
+        attribute.mirror.get(answer, answer) if isinstance(answer, str) else answer * (attribute.mirror_signs or (1.0,))[0]
+    )
 
 
 def mirrored_name(name: str) -> str:
@@ -182,9 +255,11 @@ def short_text(attribute: Attribute, column: Column, row: int) -> str:
     values = check_column(attribute, column)[row]
     if not np.isfinite(values).all():
         return ""
+    if attribute.is_geometry:
+        return ""
     if attribute.answers:
-        answer = attribute.answers[int(values.argmax())]
-        return attribute.short.get(answer, answer.replace("_", " "))
+        answer = answer_of(attribute, column, row)
+        return f"{attribute.name}?" if answer is None else attribute.short.get(answer, answer.replace("_", " "))
     unit = "" if attribute.unit == "years" else f" {attribute.unit}"
     return f"{attribute.name} {values[0]:.0f}{unit} \u00b1{math.ceil(values[1]):d}"
 

@@ -226,14 +226,14 @@ def _badness(row: Mapping[str, Any]) -> float:
 class GoldenVector:
     """A picture and what the model answered when it was made.
 
-    image: (H, W, 3) uint8 RGB. inputs: other settings that were fed, plain numbers. outputs: name to a float32 array.
-    tolerance: largest absolute difference allowed, for each output.
+    image: (H, W, 3) uint8 RGB. inputs: what else was fed, plain numbers or nested lists of them. outputs: name to a
+    float32 array. tolerance: largest absolute difference allowed, for each output.
     """
 
     image: NDArray[np.uint8]
     outputs: Mapping[str, NDArray[np.float32]]
     tolerance: Mapping[str, float]
-    inputs: Mapping[str, float] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """``image_png`` (base64), ``inputs``, ``outputs`` and ``tolerance``, ready for JSON.
@@ -268,9 +268,17 @@ class GoldenVector:
             image = _decode_png(base64.b64decode(values["image_png"], validate=True))
         except (AttributeError, TypeError, ValueError, KeyError, binascii.Error) as error:
             raise ModelError(f"golden vector: a value in it cannot be read ({error})") from None
-        if set(tolerance) != set(outputs) or not all(isinstance(value, int | float) for value in inputs.values()):
-            raise ModelError("golden vector: expected one tolerance for each output, and plain numbers as inputs")
+        if set(tolerance) != set(outputs) or not all(_is_numeric(value) for value in inputs.values()):
+            raise ModelError("golden vector: expected one tolerance for each output, and numbers as inputs")
         return cls(image, outputs, tolerance, inputs)
+
+
+def _is_numeric(value: Any) -> bool:
+    """A number, or lists of numbers of one shape."""
+    try:
+        return bool(np.asarray(value).dtype.kind in "if")
+    except ValueError:
+        return False
 
 
 def _output(value: Any) -> NDArray[np.float32]:

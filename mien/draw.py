@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.attributes import Attribute, colours, find, short_text
+from mien.attributes import Attribute, answer_of, colours, find, short_text
 from mien.geometry import box_area, intersection_area
 from mien.types import KEYPOINT_NAMES, Faces, Frame
 
@@ -29,6 +29,7 @@ KEYPOINT_COLOURS: Mapping[str, Colour] = {
 
 _LEGEND = (("left_eye", "left eye"), ("right_eye", "right eye"), ("nose", "nose"), ("mouth_left", "mouth corners"))
 _FACE: Colour = (255, 196, 0)
+_CONTOUR: Colour = (200, 244, 255)
 _INK: Colour = (16, 18, 24)
 _PAPER: Colour = (255, 255, 255)
 _SUBPIXEL_BITS = 4
@@ -71,6 +72,7 @@ def draw(frame: Frame, *, attributes: Mapping[str, Attribute] | None = None, col
     for box, tint in zip(faces.boxes, tints, strict=True):
         _draw_box(canvas, box, tint, sizes)
     for face in faces:
+        _draw_contours(canvas, face, known, sizes)
         _draw_keypoints(canvas, face, sizes)
     used: list[NDArray[np.float32]] = []
     for row, tint in enumerate(tints):
@@ -85,7 +87,8 @@ def _tint(attribute: Attribute | None, faces: Faces, row: int) -> Colour:
     column = faces.attributes[attribute.name]
     if not np.isfinite(column[row]).all():
         return _FACE
-    return colours(attribute)[attribute.answers[int(column[row].argmax())]]
+    answer = answer_of(attribute, column, row)
+    return _FACE if answer is None else colours(attribute)[answer]
 
 
 def _label_lines(faces: Faces, row: int, known: Mapping[str, Attribute]) -> list[str]:
@@ -122,6 +125,18 @@ def _draw_box(canvas: Picture, box: NDArray[np.float32], tint: Colour, sizes: _S
     if side >= _RIMMED_SIDE:
         cv2.polylines(canvas, [outline], True, _INK, line + max(1, 2 * round(line / 3)), cv2.LINE_AA, _SUBPIXEL_BITS)
     cv2.polylines(canvas, [outline], True, tint, line, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _draw_contours(canvas: Picture, face: Faces, known: Mapping[str, Attribute], sizes: _Sizes) -> None:
+    """Small dots where an attribute tells points, smaller than keypoints so that the face stays to be seen."""
+    width = float(face.boxes[0, 2] - face.boxes[0, 0])
+    radius = float(np.clip(0.009 * width, 0.7, 1.6 * sizes.line))
+    for name, column in face.attributes.items():
+        if known[name].points and width >= _RIMMED_SIDE:
+            for x, y in column[0].reshape(-1, 2).tolist():
+                if np.isfinite((x, y)).all():
+                    _draw_circle(canvas, (x, y), radius + 0.5, _INK)
+                    _draw_circle(canvas, (x, y), radius, _CONTOUR)
 
 
 def _draw_keypoints(canvas: Picture, face: Faces, sizes: _Sizes) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,11 @@ from mien.attributes import Attribute
 from mien.errors import InputError, MienError
 from mien.media.read import Readable, read
 from mien.media.sources import Photos, Source
-from mien.models.settings import FaceOptions, Options, Settings, face_model, matte_model
+from mien.models.settings import FaceOptions, Options, Settings, attribute_model, face_model, matte_model
 from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame, Stage
+
+if TYPE_CHECKING:
+    from mien.filters.preset import Preset
 
 Pictures: TypeAlias = list[Any] | tuple[Readable, ...]
 """Several pictures: a list (of any of the forms that `read` takes) or a tuple."""
@@ -42,6 +45,25 @@ def faces_stage(model: Callable[[NDArray[np.uint8]], Faces]) -> Stage:
     return faces
 
 
+def attributes_stage(model: Callable[[NDArray[np.uint8], Faces], Faces]) -> Stage:
+    """The stage that reads the faces that were found. ``model`` takes (H, W, 3) uint8 RGB and its faces."""
+
+    def attributes(frame: Frame) -> Frame:
+        return replace(frame, faces=model(frame.image, frame.faces if frame.faces is not None else Faces.none()))
+
+    return attributes
+
+
+def crops_stage() -> Stage:
+    """The stage that takes each picture as one face that fills it, instead of finding faces."""
+    from mien.models.attributes import whole_picture
+
+    def crops(frame: Frame) -> Frame:
+        return replace(frame, faces=whole_picture(frame.image))
+
+    return crops
+
+
 def matte_stage(model: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> Stage:
     """The stage that tells person from background. ``model`` takes (H, W, 3) uint8 RGB and gives (H, W) in [0, 1]."""
 
@@ -51,33 +73,55 @@ def matte_stage(model: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> St
     return matte
 
 
-def filter_stage(background: str | None = None, *, seed: int = 0) -> Stage:
-    """The stage that makes the picture which `mien.filters.preset.render` describes, of a frame with faces and matte.
+def filter_stage(preset: Preset, *, is_stream: bool = False) -> Stage:
+    """The stage that makes the picture which a preset describes, of a frame with faces and matte.
 
-    Raises `InputError` for a background or a seed that is not known there.
+    is_stream: the frames are one video, see `mien.filters.stream.Filter`. Raises `InputError` for a background that is
+    not known.
     """
-    from mien.filters.background import TRANSPARENT, parse_background
-    from mien.filters.preset import Preset, apply
+    from mien.filters.stream import Filter
 
-    preset = Preset.from_dict({"background": background, "seed": seed})
-    if background is not None and background.strip().lower() != TRANSPARENT:
-        parse_background(background)
-
-    def filter(frame: Frame) -> Frame:  # noqa: A001  the stage's name in messages
-        return apply(preset, frame)
-
-    return filter
+    return Filter(preset, is_stream=is_stream)
 
 
-def analyze_stages(settings: Settings) -> list[Stage]:
-    """The stages that tell what is in a picture. Raises `ModelError` and `InputError`."""
-    return [faces_stage(face_model(settings))]
+def analyze_stages(settings: Settings, *, crops: bool = False) -> tuple[list[Stage], dict[str, Attribute]]:
+    """The stages that tell what is in a picture, and what the attributes mean that they read.
+
+    crops: take each picture as one face that fills it. Raises `ModelError` and `InputError`.
+    """
+    from mien.models.attributes import with_keypoints
+
+    if crops:
+        reader = attribute_model(settings)
+
+        def read_crop(image: NDArray[np.uint8], faces: Faces) -> Faces:
+            return with_keypoints(reader(image, faces))
+
+        return [crops_stage(), attributes_stage(read_crop)], dict(reader.attributes)
+    finder = face_model(settings)
+    reader = attribute_model(settings)
+    return [faces_stage(finder), attributes_stage(reader)], dict(reader.attributes)
 
 
-def filter_stages(settings: Settings, background: str | None = None, *, seed: int = 0) -> list[Stage]:
-    """The stages that make a new picture of the people in one. Raises `ModelError` and `InputError`."""
-    last = filter_stage(background, seed=seed)
-    return [faces_stage(face_model(settings)), matte_stage(matte_model(settings)), last]
+def filter_stages(
+    settings: Settings,
+    background: str | None = None,
+    *,
+    seed: int = 0,
+    preset: Preset | None = None,
+    is_stream: bool = False,
+) -> list[Stage]:
+    """The stages that make a new picture of the people in one: what ``preset`` says, else background and seed alone.
+
+    is_stream: the frames are one video: mattes and faces are made calm over time. Raises `ModelError` and `InputError`.
+    """
+    from mien.filters.preset import Preset
+    from mien.filters.steady import SteadyFaces, SteadyMatte
+
+    last = filter_stage(preset or Preset(background, seed), is_stream=is_stream)
+    faces, matte = faces_stage(face_model(settings)), matte_stage(matte_model(settings))
+    reader = attributes_stage(attribute_model(settings))
+    return [faces, SteadyFaces(), reader, matte, SteadyMatte(), last] if is_stream else [faces, reader, matte, last]
 
 
 def run(source: Source, stages: Sequence[Stage]) -> Iterator[Frame | Failure]:
@@ -219,6 +263,11 @@ def to_json(result: Frame | Failure, attributes: Mapping[str, Attribute] | None 
 
 
 def _face_json(face: Faces, attributes: Mapping[str, Attribute]) -> dict[str, Any]:
+    known = {name: face_attributes.find(name, attributes) for name in face.attributes}
+    answers = {
+        name: (face_attributes.to_json(known[name], column, 0), known[name].is_geometry)
+        for name, column in face.attributes.items()
+    }
     return {
         "box": [_number(value, 2) for value in face.boxes[0]],
         "score": _number(face.scores[0], 4),
@@ -226,10 +275,8 @@ def _face_json(face: Faces, attributes: Mapping[str, Attribute]) -> dict[str, An
             name: [_number(value, 2) for value in point] if np.isfinite(point).all() else None
             for name, point in zip(KEYPOINT_NAMES, face.keypoints[0], strict=True)
         },
-        "attributes": {
-            name: face_attributes.to_json(face_attributes.find(name, attributes), column, 0)
-            for name, column in face.attributes.items()
-        },
+        **{name: told for name, (told, is_geometry) in answers.items() if is_geometry},
+        "attributes": {name: told for name, (told, is_geometry) in answers.items() if not is_geometry},
     }
 
 
@@ -239,26 +286,30 @@ def _number(value: float, digits: int) -> float | None:
 
 
 @overload
-def analyze(source: Readable, *, workers: int | None = None, **options: Unpack[FaceOptions]) -> Prediction: ...
-@overload
-def analyze(source: Pictures, *, workers: int | None = None, **options: Unpack[FaceOptions]) -> list[Prediction]: ...
 def analyze(
-    source: Readable | Pictures, *, workers: int | None = None, **options: Unpack[FaceOptions]
+    source: Readable, *, crops: bool = False, workers: int | None = None, **options: Unpack[FaceOptions]
+) -> Prediction: ...
+@overload
+def analyze(
+    source: Pictures, *, crops: bool = False, workers: int | None = None, **options: Unpack[FaceOptions]
+) -> list[Prediction]: ...
+def analyze(
+    source: Readable | Pictures, *, crops: bool = False, workers: int | None = None, **options: Unpack[FaceOptions]
 ) -> Prediction | list[Prediction]:
-    """Find the faces in a picture, or in each of a list of pictures.
+    """Find and read the faces in a picture, or in each of a list of pictures.
 
     source: a file name, encoded bytes, an open binary file or an array (H, W, 3) uint8 RGB; or a list or tuple of these.
+    crops: take each picture as one face that fills it, without looking for faces: for face crops from elsewhere.
     workers: pictures of a list that are worked on at the same time, see `run_batch`. options: see `Settings`.
 
     One picture gives one `Prediction`, a list gives a list in the same order. A picture of a list that cannot be done has
     its ``error`` set; a single one raises it. Raises `InputError` and `ModelError`.
     """
-    finder = face_model(Settings(**options))
-    described = face_attributes.from_card(finder.card.attributes)
+    stages, described = analyze_stages(Settings(**options), crops=crops)
     if not isinstance(source, list | tuple):
-        return Prediction.of(_single(source, [faces_stage(finder)]), described)
+        return Prediction.of(_single(source, stages), described)
     again = [photo if isinstance(photo, str | Path | bytes) else None for photo in source]
-    results = run_batch(source, [faces_stage(finder)], workers=workers)
+    results = run_batch(source, stages, workers=workers)
     return [Prediction.of(result, described, picture=photo) for result, photo in zip(results, again, strict=True)]
 
 
@@ -267,11 +318,13 @@ class Filtered:
     """A picture that a filter made.
 
     image: (H, W, 3) uint8 RGB. alpha: (H, W) uint8, or None for a picture without transparency. source: what it is of.
+    notes: what could not be done, and why.
     """
 
     image: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
     source: str
+    notes: tuple[str, ...] = ()
 
     def save(self, path: str | Path) -> Path:
         """Write it as PNG, WebP or, without transparency, JPEG. Raises `InputError`."""
@@ -281,19 +334,69 @@ class Filtered:
 
 
 def filter(  # noqa: A001
-    source: Readable, background: str | None = None, *, seed: int = 0, **options: Unpack[Options]
+    source: Readable,
+    background: str | None = None,
+    *,
+    seed: int = 0,
+    preset: Preset | str | Path | None = None,
+    **options: Unpack[Options],
 ) -> Filtered:
     """Make a new picture of the people in one.
 
     source: a file name, encoded bytes, an open binary file or an array (H, W, 3) uint8 RGB.
     background: None makes the framed poster. "transparent" cuts the people out, at the picture's own size; a word, a colour
         or a picture puts them before that, see `mien.filters.preset.render`.
-    seed: chooses among equally good posters. options: see `Settings`.
+    seed: chooses among equally good posters.
+    preset: all that and more as one: a `Preset`, a shipped preset's name or a preset file; background and seed are its
+    own then. options: see `Settings`.
 
     Raises `InputError` and `ModelError`.
     """
-    frame = _single(source, filter_stages(Settings(**options), background, seed=seed))
-    return Filtered(frame.image, frame.alpha, frame.source)
+    frame = _single(source, filter_stages(Settings(**options), background, seed=seed, preset=_loaded(preset)))
+    return Filtered(frame.image, frame.alpha, frame.source, frame.notes)
+
+
+def _loaded(preset: Preset | str | Path | None) -> Preset | None:
+    if not isinstance(preset, str | Path):
+        return preset
+    from mien.filters.preset_file import load_preset
+
+    return load_preset(preset)
+
+
+def filter_video(
+    source: str | Path,
+    output: str | Path,
+    preset: Preset,
+    settings: Settings | None = None,
+    *,
+    progress: Callable[[int, int], None] = lambda done, count: None,
+) -> Frame:
+    """Make a new video of the people in one, ``output``, and give its last frame with all notes.
+
+    The frame rate is kept exactly, the sound too where ffmpeg is installed. Nothing is written when anything goes wrong.
+    progress: called after each frame with how many are done and how many the file says there are.
+
+    Raises `InputError`, `SourceError` and `ModelError`.
+    """
+    from mien.filters.background import TRANSPARENT
+    from mien.media.video import VideoFile, VideoWriter
+
+    if (preset.background or "").strip().lower() == TRANSPARENT:
+        raise InputError(f"{output}: a video holds no transparency; choose a colour or another background")
+    stages = filter_stages(settings or Settings(), preset=preset, is_stream=True)
+    frames = VideoFile(source)
+    last, notes = None, {}
+    with VideoWriter(output, frames.rate, sound_from=source) as video:
+        for result in run(frames, stages):
+            if isinstance(result, Frame):
+                video.write(result)
+                last = result
+                notes.update(dict.fromkeys(result.notes))
+                progress(result.index + 1, len(frames))
+    if last is None:
+        raise InputError(f"{source}: expected at least one frame, got none")
+    return replace(last, notes=(*notes, *video.notes))
 
 
 def _single(source: Readable, stages: Sequence[Stage]) -> Frame:

@@ -14,6 +14,9 @@ from mien.errors import InputError
 KEYPOINT_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """The five keypoints of a face in the order of every keypoint array. Left and right are the subject's own."""
 
+LANDMARKS = "landmarks68"
+"""The column of `Faces.attributes` with 68 contour points, (N, 136) pixels ``x y x y ...``, iBUG order, image-left first."""
+
 
 def _column(name: str, values: object, dtype: type, shape: tuple[int | None, ...]) -> NDArray[Any]:
     array: NDArray[Any] = np.asarray(values, dtype)
@@ -80,6 +83,15 @@ class Faces:
     def __iter__(self) -> Iterator[Faces]:
         return (self[[row]] for row in range(len(self)))
 
+    def moved(self, scale: float, shift: tuple[float, float]) -> Faces:
+        """The faces of a picture that was scaled and then shifted by pixels (x, y)."""
+        offset = np.array(shift, np.float32)
+        columns = dict(self.attributes)
+        if LANDMARKS in columns:
+            columns[LANDMARKS] = (columns[LANDMARKS].reshape(len(self), 68, 2) * scale + offset).reshape(len(self), 136)
+        boxes = self.boxes * scale + np.tile(offset, 2)
+        return replace(self, boxes=boxes, keypoints=self.keypoints * scale + offset, attributes=columns)
+
     def with_attributes(self, **columns: NDArray[np.float32]) -> Faces:
         """A copy that also carries these columns."""
         return replace(self, attributes={**self.attributes, **columns})
@@ -95,6 +107,7 @@ class Frame:
     index, time_s: position in its source; both 0 for a photo.
     faces: None until a stage has looked for them.
     matte: (H, W) float32 in [0, 1], how much of each pixel is person; None until a stage made it.
+    notes: what people should know of it: what could not be done, and why. One line each.
     """
 
     image: NDArray[np.uint8]
@@ -104,6 +117,7 @@ class Frame:
     alpha: NDArray[np.uint8] | None = None
     faces: Faces | None = None
     matte: NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape, dtype = np.shape(self.image), getattr(self.image, "dtype", type(self.image))

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_type_hints
@@ -17,7 +19,9 @@ import tiny_models as tiny
 
 import mien
 from mien import cli, pipeline
+from mien.attributes import ATTRIBUTES
 from mien.media.read import read
+from mien.media.video import VideoFile, VideoWriter
 from mien.media.write import write
 from mien.models import settings, store
 from mien.models.settings import FaceOptions, Options
@@ -57,8 +61,15 @@ def models(monkeypatch: pytest.MonkeyPatch) -> None:
     def matte(image: np.ndarray) -> np.ndarray:
         return (np.arange(len(image))[:, None] < len(image) / 2) * np.ones(image.shape[:2], np.float32)
 
+    class Reader:
+        attributes = ATTRIBUTES
+
+        def __call__(self, image: np.ndarray, faces: Faces) -> Faces:
+            return faces
+
     for module in (settings, pipeline):
         monkeypatch.setattr(module, "face_model", lambda settings: Finder())
+    monkeypatch.setattr(pipeline, "attribute_model", lambda settings: Reader())
     monkeypatch.setattr(pipeline, "matte_model", lambda settings: matte)
 
 
@@ -171,6 +182,68 @@ def test_filter_writes_posters_and_cutouts(run: Run, photos: Path, tmp_path: Pat
     assert (alpha[:39].min(), alpha[41:].max()) == (255, 0)
 
 
+@pytest.mark.usefixtures("models")
+def test_filter_without_options_writes_beside_the_picture(run: Run, photos: Path) -> None:
+    photo = photos / "p2.png"
+    code, out, _ = run("filter", photo)
+    assert code == 0
+    assert "p2.filter.png" in out
+    assert sorted(read(photos / "p2.filter.png").image.shape) == [3, 1080, 1350]
+    assert run("filter", photo)[::2] == (
+        2,
+        f"mien: {photos / 'p2.filter.png'}: already exists; choose another folder or add --overwrite\n",
+    )
+    (photos / "notes.jpg").unlink()
+    assert run("filter", photos, "--background", "navy", "--overwrite")[0] == 0
+    assert sorted(path.name for path in photos.glob("*.filter*")) == ["p10.filter.png", "p2.filter.png"]
+
+
+@pytest.mark.usefixtures("models")
+def test_filter_takes_a_file_name_and_tells_what_it_left_off(run: Run, photos: Path, tmp_path: Path) -> None:
+    done, saved = tmp_path / "me.jpg", tmp_path / "mine.toml"
+    code, out, _ = run(
+        *("filter", photos / "p2.png", "-o", done, "--background", "none", "--effect", "sunglasses, blush"),
+        *("--when", "smile > 0.7", "--caption", "Hi", "--typeface", "bold", "--save-preset", saved),
+    )
+    assert code == 0
+    assert read(done).image.shape == (80, 90, 3)
+    assert "carry no smile" in " ".join(out.split())
+    text = saved.read_text()
+    assert 'effects = ["sunglasses", "blush"]' in text
+    assert run("filter", photos / "p2.png", "-o", tmp_path / "again.jpg", "--preset", saved)[0] == 0
+    assert np.array_equal(read(tmp_path / "again.jpg").image, read(done).image)
+
+
+def test_filter_lists_its_effects(run: Run) -> None:
+    code, out, _ = run("filter", "any", "--effect", "list")
+    assert code == 0
+    for name in ("sunglasses", "pixelate", "film"):
+        assert name in out
+
+
+@pytest.mark.usefixtures("models")
+def test_filter_a_video(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.media.video.shutil.which", lambda name: None)
+    clip = tmp_path / "clip.mp4"
+    with VideoWriter(clip, Fraction(30000, 1001)) as video:
+        for level in range(6):
+            video.write(np.full((80, 90, 3), 60 + 9 * level, np.uint8))
+    code, out, _ = run("filter", clip, "-o", tmp_path / "out.mp4", "--background", "navy", "--effect", "solid")
+    assert code == 0
+    assert "without sound" in " ".join(out.split())
+    with closing(VideoFile(tmp_path / "out.mp4")) as done:
+        frames = list(done)
+        assert done.rate == Fraction(30000, 1001)
+    assert len(frames) == 6
+    assert frames[3].image[75, 80].argmax() == 2, "navy below"
+    code, _, err = run("filter", clip, "-o", tmp_path / "cut.mp4", "--background", "transparent")
+    assert (code, "holds no transparency" in err) == (2, True)
+    clip.write_bytes(clip.read_bytes()[:700])
+    code, _, err = run("filter", clip, "-o", tmp_path / "broken.mp4")
+    assert (code, "expected a video" in err) == (2, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.mp4"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -181,7 +254,12 @@ def test_filter_writes_posters_and_cutouts(run: Run, photos: Path, tmp_path: Pat
         (["analyze", "x.jpg", "--max-faces", "0"], "Invalid value for '--max-faces'"),
         (["analyze", "x.jpg", "--tile-side", "20"], "Invalid value for '--tile-side'"),
         (["analyze", "x.jpg", "--workers", "0"], "Invalid value for '--workers'"),
-        (["filter", "x.jpg"], "Missing option '--output'"),
+        (["filter", "x.jpg", "--effect", "crwon"], "mien: effect 'crwon': expected one of"),
+        (["filter", "x.jpg", "--look", "flim"], "did you mean film?"),
+        (["filter", "x.jpg", "--when", "smile >"], "mien: when 'smile >': expected comparisons"),
+        (["filter", "x.jpg", "--preset", "brithday"], "did you mean birthday?"),
+        (["filter", "x.jpg", "--caption", "Hi", "--typeface", "comic"], "mien: caption typeface: expected one of"),
+        (["filter", "x.mp4", "-o", "x.gif"], "x.gif"),
         (["filter", "x.jpg", "-o", "out", "--background", "transparnt"], "mien: background 'transparnt': expected"),
         (["analyze", "nothing/*.jpg"], "mien: nothing/*.jpg: expected a pattern that fits some file, found none"),
         (["models", "show", "nose"], "mien: model: no shipped model is called 'nose'"),
@@ -271,7 +349,7 @@ def test_every_door_gives_the_same_answer(
 def test_every_option_has_its_place_on_the_command_line(run: Run) -> None:
     shown = run("analyze", "--help")[1]
     for name in get_type_hints(FaceOptions, localns={"Rotate": str}):
-        assert f"--{name.replace('_', '-')} " in shown
+        assert f"--{name.rstrip('_').replace('_', '-')} " in shown
     shown = run("filter", "--help")[1]
     for name in set(Options.__annotations__) - set(FaceOptions.__annotations__) | {"model"}:
         assert f"--{name.replace('_', '-')} " in shown
@@ -332,7 +410,7 @@ def test_a_fault_of_the_program_is_logged_and_exit_code_1(run: Run, monkeypatch:
     def broken(settings: object) -> None:
         raise KeyError("wires")
 
-    monkeypatch.setattr(settings, "face_model", broken)
+    monkeypatch.setattr(pipeline, "face_model", broken)
     code, out, err = run("analyze", photos)
     assert (code, out) == (1, "")
     assert (

@@ -95,7 +95,7 @@ class TestFaces:
         assert report.value("ap50", "first") == 1
         assert report.value("ap50", "second") == 0.5
         assert report.value("threshold_best_f1") == pytest.approx(0.8, abs=0.002)
-        assert report.thresholds == {"default": 0.8, "precision_99": 0.902}
+        assert report.thresholds == {"default": 0.851, "best_f1": 0.8, "precision_99": 0.902}  # nobody is seen from 0.851 on
         assert report.pictures == 4
         assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
         assert report.notes[1] == "keypoints, and some boxes, of 1 of the 4 labelled faces come from a model"

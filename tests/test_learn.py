@@ -145,7 +145,7 @@ def test_canvases_depend_on_the_draw_alone(painted: Path, tmp_path: Path) -> Non
         cache = PictureCache(samples, tmp_path, 128, with_mattes=task == "matte")
         kinds = [FaceCanvases(samples, cache, 1), FaceCanvases(samples, cache, 1)]
         if task == "matte":
-            kinds = [MatteCanvases(samples, cache, 1, [False] * 24) for _ in range(2)]
+            kinds = [MatteCanvases(samples, cache, 1, [1.0] * 24, [False] * 24) for _ in range(2)]
         first, other = kinds
         draws = [Draw(0, place, place % 24, 64) for place in range(12)]
         list(map(other.__getitem__, draws[::-1]))

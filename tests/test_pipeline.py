@@ -17,6 +17,7 @@ import tiny_models as tiny
 
 import mien
 from mien import pipeline
+from mien.attributes import ATTRIBUTES, Attribute
 from mien.errors import InputError, ModelError, SourceError
 from mien.media.read import read
 from mien.media.sources import Photos
@@ -50,7 +51,17 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """Puts the fake model in place of the shipped one; the list holds the settings it was asked for with."""
     asked: list[Settings] = []
     monkeypatch.setattr(pipeline, "face_model", lambda settings: (asked.append(settings), FakeModel())[1])
+    monkeypatch.setattr(pipeline, "attribute_model", lambda settings: FakeReader())
     return asked
+
+
+class FakeReader:
+    """Reads nothing."""
+
+    attributes: dict[str, Attribute] = {}  # noqa: RUF012
+
+    def __call__(self, image: np.ndarray, faces: Faces) -> Faces:
+        return faces
 
 
 class Stream:
@@ -165,7 +176,14 @@ def test_analyze_one_picture(fake: list[Settings], tmp_path: Path) -> None:
     options: FaceOptions = {"model": "mine.onnx", "min_score": 0.25, "fast": True, "device": "cuda", "threads": 3}
     mien.analyze(path, **options)
     assert fake[-1] == Settings(**options)
-    options = {"min_size": 12.5, "max_faces": 3, "tile": 320, "rotate": "auto"}
+    options = {
+        "attribute_model": "mine.onnx",
+        "with_": ("age",),
+        "min_size": 12.5,
+        "max_faces": 3,
+        "tile": 320,
+        "rotate": "auto",
+    }
     mien.analyze([path], workers=2, **options)
     assert fake[-1] == Settings(**options)
     with pytest.raises(TypeError, match="min_scor"):
@@ -377,10 +395,22 @@ def test_the_shipped_models_cut_out_and_poster() -> None:
 def test_the_reference_page_shows_the_form_that_is_written() -> None:
     page = (Path(__file__).parent.parent / "docs" / "reference" / "json.md").read_text("utf-8")
     shown = [json.loads(block.split("```")[0]) for block in page.split("```json")[1:]]
-    attributes = {"smile": np.array([[0.9124, 0.0876]], np.float32), "age": np.array([[31.42, 4.2]], np.float32)}
     (face,) = shown[0]["faces"]
-    faces = Faces([face["box"]], [face["score"]], [list(face["keypoints"].values())], attributes=attributes)
+    columns = {
+        "landmarks68": [face["landmarks68"][0] + face["landmarks68"][1] + face["landmarks68"][2]],
+        "pose": [list(face["pose"].values())],
+        "quality": [[face["quality"][part] for part in ATTRIBUTES["quality"].parts]],
+        "smile": [[0.9124, 0.0876]],
+        "mask": [[0.4411, 0.1207, 0.4382]],
+        "age": [[31.42, 4.2]],
+    }
+    arrays = {name: np.array(column, np.float32) for name, column in columns.items()}
+    known = {
+        "landmarks68": Attribute("landmarks68", "Where?", points=3),
+        "mask": replace(ATTRIBUTES["mask"], abstain_below=0.5),
+    }
+    faces = Faces([face["box"]], [face["score"]], [list(face["keypoints"].values())], attributes=arrays)
     frame = Frame(np.zeros((960, 1280, 3), np.uint8), source="holiday/beach.jpg", faces=faces)
     error = shown[1]["error"]
-    for written, example in zip((to_json(frame), to_json(Failure(shown[1]["source"], **error))), shown, strict=True):
+    for written, example in zip((to_json(frame, known), to_json(Failure(shown[1]["source"], **error))), shown, strict=True):
         assert json.dumps(written) == json.dumps(example)

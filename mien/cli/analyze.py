@@ -20,6 +20,7 @@ from mien.cli.report import Report, has_watcher, progress_bar
         "mien analyze holiday/ -o results",
         "mien analyze holiday/ --json > faces.jsonl",
         "mien analyze school-class.jpg --tile --min-size 10",
+        "mien analyze faces/*.png --crops --with age,gender",
     )
 )
 def analyze(
@@ -49,29 +50,39 @@ def analyze(
     rotate: Annotated[
         str, typer.Option(metavar="never|auto|all", help="Try all four ways round: keep the best one, or all faces.")
     ] = "never",
+    crops: Annotated[bool, typer.Option("--crops", help="Take each picture as one face that fills it.")] = False,
+    with_: Annotated[
+        str, typer.Option("--with", metavar="NAMES", help="Sensitive attributes to read as well: age,gender.")
+    ] = "",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Pictures at the same time; one for each processor, 4 at most, if not given.")
     ] = None,
     model: Model = "faces",
+    attribute_model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="What reads faces: a shipped model or an ONNX file.")
+    ] = "attributes",
     device: Device = "cpu",
     threads: Threads = 1,
     overwrite: Overwrite = False,
 ) -> None:
-    """Find faces: boxes, scores and keypoints, as a table, as JSON, or drawn on the pictures.
+    """Find and read faces: boxes, keypoints, smile, mask, expression and more, as a table, as JSON, or drawn on the
+    pictures.
 
     A picture that cannot be read is reported in its place and the others go on; the exit code is 2 when none could be read.
     """
-    from mien.attributes import from_card
+    from mien.attributes import short_text
     from mien.media.sinks import OutputFolder
     from mien.media.sources import expand
     from mien.media.write import whole_file, write
-    from mien.models.settings import Settings, face_model
-    from mien.pipeline import Prediction, faces_stage, run_batch
+    from mien.models.settings import Settings
+    from mien.pipeline import Prediction, analyze_stages, run_batch
 
     paths = expand(sources)
     folder = OutputFolder(output, paths, (".json", ".overlay.jpg"), overwrite=overwrite) if output else None
     settings = Settings(
         model=model,
+        attribute_model=attribute_model,
+        with_=tuple(name.strip() for name in with_.split(",") if name.strip()),
         min_score=min_score,
         min_size=min_size,
         max_faces=max_faces,
@@ -81,14 +92,13 @@ def analyze(
         device=device,
         threads=threads,
     )
-    finder = face_model(settings)
-    described = from_card(finder.card.attributes)
-    report = Report("faces", "best")
+    stages, described = analyze_stages(settings, crops=crops)
+    report = Report("faces", "best", "the best one")
 
     # A bar and lines of JSON would spoil each other on one terminal.
     is_watched = has_watcher(len(paths)) and not (as_json and sys.stdout.isatty())
     with progress_bar(is_shown=is_watched) as bar:
-        results = run_batch(paths, [faces_stage(finder)], workers=workers)
+        results = run_batch(paths, stages, workers=workers)
         for number, result in enumerate(bar.track(results, total=len(paths), description="pictures")):
             prediction = Prediction.of(result, described)
             line = json.dumps(prediction.to_json(), allow_nan=False)
@@ -99,6 +109,11 @@ def analyze(
                     file.write(line.encode() + b"\n")
                 if prediction.error is None:
                     write(prediction.draw(), folder.path(number, ".overlay.jpg"))
-            scores = prediction.faces.scores
-            report.add(result, str(len(scores)), f"{scores.max():.2f}" if len(scores) else "-")
+            faces = prediction.faces
+            best = ", ".join(
+                text
+                for name, column in faces.attributes.items()
+                if len(faces) and (text := short_text(described[name], column, 0))
+            )
+            report.add(result, str(len(faces)), f"{faces.scores[0]:.2f}" if len(faces) else "-", best or "-")
     report.finish(is_quiet=as_json)

@@ -90,7 +90,7 @@ def capture(
     from mien.data.capture import capture as record
     from mien.data.capture import check_class
     from mien.data.project import Project
-    from mien.media.video import open_source
+    from mien.media.streams import open_source
 
     opened = Project.open(project)
     check_class(opened, answer)

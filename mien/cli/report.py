@@ -30,7 +30,9 @@ class Report:
         """One picture: its cells where it could be done, else its error."""
         if isinstance(result, Frame):
             self._done += 1
-            self._table.add_row(*map(plain, (result.source, f"{result.width}x{result.height}", *cells, "")))
+            self._table.add_row(
+                *map(plain, (result.source, f"{result.width}x{result.height}", *cells, "; ".join(result.notes)))
+            )
             return
         self._failures.append(result)
         note = result.message.removeprefix(f"{result.source}: ")

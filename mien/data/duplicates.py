@@ -13,11 +13,14 @@ _BANDS = 8
 _SETTLED_EVERY = 32
 
 
-def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Difference hashes of a picture and of its mirror image: (2,) uint64 (dHash, Krawetz 2013, on 9 x 8 cells)."""
-    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
-    bits = [np.packbits(plane[:, 1:] > plane[:, :-1]).view(">u8")[0] for plane in (small, small[:, ::-1])]
-    return np.array(bits, np.uint64)
+def perceptual_hash(image: NDArray[np.uint8], cells: int = 8) -> NDArray[np.uint64]:
+    """Difference hashes of a picture and of its mirror image: (2,) uint64 (dHash, Krawetz 2013, on 9 x 8 cells).
+
+    cells: 16 gives (2, 4) words, which tell apart what is framed alike, such as crops of faces.
+    """
+    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (cells + 1, cells), interpolation=cv2.INTER_AREA)
+    bits = [np.packbits(plane[:, 1:] > plane[:, :-1]).view(">u8") for plane in (small, small[:, ::-1])]
+    return np.array(bits, np.uint64).squeeze()
 
 
 def hash_text(hashes: NDArray[np.uint64]) -> str:
@@ -37,8 +40,11 @@ def near_duplicates(hashes: NDArray[np.uint64], max_bits: int = 6) -> NDArray[np
 
     Two pictures are near-duplicates when the hash of one is within ``max_bits`` (at most 7) of the other's or of its mirror
     image's; groups are joined through common members. Nothing is missed: hashes cut into 8 bands that differ in 6 bits agree
-    in two bands at least, so only those that agree in some two bands are compared. 100,000 take seconds.
+    in two bands at least, so only those that agree in some two bands are compared. 100,000 take seconds. Hashes of more
+    words, (N, 2, W), may differ in any number of bits, and are compared each with each.
     """
+    if hashes.ndim == 3:
+        return _compared_each(hashes, max_bits)
     if not 0 <= max_bits < _BANDS:
         raise ValueError(f"max_bits: expected 0 to {_BANDS - 1}, got {max_bits}")
     if not len(hashes):
@@ -61,6 +67,18 @@ def near_duplicates(hashes: NDArray[np.uint64], max_bits: int = 6) -> NDArray[np
     lowest = np.full(len(kinds), len(hashes), np.int64)
     np.minimum.at(lowest, roots, first)
     return lowest[roots][kind_of]
+
+
+def _compared_each(hashes: NDArray[np.uint64], max_bits: int) -> NDArray[np.int64]:
+    roots = np.arange(len(hashes))
+    pairs = []
+    for row in range(len(hashes) - 1):
+        rest = hashes[row + 1 :, 0]
+        for view in hashes[row]:
+            (hopeful,) = np.nonzero(np.bitwise_count(rest[:, 0] ^ view[0]) <= max_bits)
+            apart = np.bitwise_count(rest[hopeful] ^ view).sum(axis=1, dtype=np.int64)
+            pairs += [(row, row + 1 + int(other)) for other in hopeful[apart <= max_bits]]
+    return _joined(roots, np.array(pairs, np.int64).reshape(-1, 2))
 
 
 class _Entries:

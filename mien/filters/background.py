@@ -1,10 +1,10 @@
-"""What can stand behind a person in a picture of the same size: a registry of words, plain colours, and picture files."""
+"""What can stand behind a person in a picture of the same size: words, plain colours, picture files and folders of them."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -13,13 +13,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError
-from mien.filters.colour import linear_to_srgb, nearest_colour_names, parse_colour, srgb_to_linear
+from mien.filters.colour import linear_to_srgb, parse_colour, srgb_to_linear, srgb_to_oklab
 from mien.filters.foreground import blend, split_layers
-from mien.filters.gradient import add_grain, portrait_gradient
-from mien.filters.harmony import choose_scheme
-from mien.filters.subject import find_subject
+from mien.filters.gallery import best_picture, named_pictures, split_folder
+from mien.filters.harmony import Scheme, choose_scheme, named_scheme, outline_colours
+from mien.filters.moods import MOODS
+from mien.filters.motifs.canvas import Canvas
+from mien.filters.motifs.motif import MOTIFS, paint
+from mien.filters.palette import Palette
+from mien.filters.subject import Subject, find_subject
+from mien.filters.words import Reading, colours_of, read_words
 from mien.media.read import read
+from mien.media.sources import SUFFIXES
 from mien.types import Faces
 
 Image = NDArray[np.uint8]
@@ -32,8 +37,10 @@ TRANSPARENT = "transparent"
 _BOKEH_SIDE, _BOKEH_RADIUS_SHARE = 640, 0.026
 _HIGHLIGHT_GAIN = 6.0
 _NEAR_PERSON_SHARE = 0.008
-_GRADIENT_SIDE = 1600
 _GREY_LEVEL = 0.94
+_APART, _APART_REACH, _APART_MOST = 0.22, 0.11, 0.24
+_APART_SIDE = 256
+_ALIKE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +64,31 @@ class Scene:
     def layers(self) -> tuple[Image, Image]:
         """The person and what was behind, each with its own colours at the edge (`mien.filters.foreground`)."""
         return split_layers(self.image, self.matte)
+
+    @cached_property
+    def subject(self) -> Subject | None:
+        """The people as one shape; None where there is nobody."""
+        return find_subject(self.matte, self.faces)
+
+    @cached_property
+    def scheme(self) -> Scheme:
+        """Colours that suit the person."""
+        return choose_scheme(self.image, self.matte, self.seed)
+
+    @cached_property
+    def outline(self) -> Palette:
+        """The colours along the person's edge."""
+        return outline_colours(self.image, self.matte, self.seed)
+
+    def canvas(self, scheme: Scheme, *, is_named: bool) -> Canvas:
+        """An empty picture of the scene's size for motifs to be drawn on."""
+        empty = Canvas(self.size_wh, scheme, self.seed, (0, 0, 0))
+        if self.subject is None:
+            head = (empty.width / 2, 0.42 * empty.height, 0.18)
+        else:
+            x, y, radius = self.subject.head_light
+            head = (x / empty.unit, y / empty.unit, min(max(radius / empty.unit, 0.05), 0.6))
+        return replace(empty, head=head, is_named=is_named)
 
 
 Background: TypeAlias = Callable[[Scene], Image]
@@ -82,24 +114,83 @@ def replace_background(scene: Scene, background: Background) -> Image:
 
 
 def parse_background(text: str) -> Background:
-    """The background that a word of `BACKGROUNDS`, a colour (CSS name or #hex) or the path of a picture asks for.
+    """The background that a text asks for; the first of these that fits:
 
-    Raises `InputError` with the nearest known words when it is none of them, or when the picture cannot be read.
+    a word of `BACKGROUNDS`; a colour (CSS name or #hex); a folder of pictures, ``FOLDER`` or ``FOLDER:WORDS``; the path of a
+    picture; a description in words (`mien.filters.words.read_words`), such as "rainbow, texture" or "blue marble".
+
+    Raises `InputError` with the nearest known words when it is none of them, or when a picture cannot be read.
     """
     word = text.strip().lower()
-    if word in BACKGROUNDS:
-        return BACKGROUNDS[word]
+    near = [word] if word in BACKGROUNDS else get_close_matches(word, ("blur", "desaturate"), 1, _ALIKE)
+    if near:
+        return BACKGROUNDS[near[0]]
     colour = parse_colour(text)
     if colour is not None:
         return _solid(colour)
+    found = split_folder(text.strip())
+    if found is not None:
+        return _gallery(named_pictures(*found))
     path = Path(text).expanduser()
-    if path.suffix or len(path.parts) > 1 or path.is_file():
+    if path.suffix.lower() in SUFFIXES or len(path.parts) > 1 or path.is_file():
         return _file(path)
-    words = [TRANSPARENT, *BACKGROUNDS]
-    near = difflib.get_close_matches(word, words, 2) + nearest_colour_names(word, 2)
-    hint = f"; did you mean {' or '.join(near[:3])}?" if near else ""
-    known = ", ".join(words)
-    raise InputError(f"background {text!r}: expected {known}, a colour (name or #rrggbb) or a picture file{hint}")
+    return _Description(read_words(text))
+
+
+def notes_on(text: str) -> list[str]:
+    """What a person should know of how their words for a background were understood: a line a guess, a line a word left out.
+
+    Empty for anything but a description in words. Raises what `parse_background` raises.
+    """
+    background = parse_background(text)
+    return list(background.reading.notes()) if isinstance(background, _Description) else []
+
+
+@dataclass(frozen=True)
+class _Description:
+    """A background drawn from words, in the person's colours unless some were named."""
+
+    reading: Reading
+
+    def __call__(self, scene: Scene) -> Image:
+        reading = self.reading
+        is_named = bool(reading.colours)
+        scheme = named_scheme(colours_of(reading), scene.image, scene.matte, scene.seed) if is_named else scene.scheme
+        picture = paint(reading.motifs or ("gradient",), scene.canvas(scheme, is_named=is_named))
+        for mood in reading.moods:
+            picture = MOODS[mood].change(picture)
+        return keep_apart(picture, scene)
+
+
+def keep_apart(picture: Image, scene: Scene) -> Image:
+    """The picture a little lighter or darker round the people where it comes too near the lightness of their outline.
+
+    picture: (H, W, 3) uint8 of the scene's size. Lightness is OKLab's; it changes by at most a quarter, softly.
+    """
+    if scene.subject is None or not len(scene.outline):
+        return picture
+    ratio = min(1.0, _APART_SIDE / max(scene.size_wh))
+    size = (max(1, round(scene.size_wh[0] * ratio)), max(1, round(scene.size_wh[1] * ratio)))
+    near = cv2.GaussianBlur(cv2.resize(scene.matte, size, interpolation=cv2.INTER_AREA), (0, 0), _APART_REACH * max(size))
+    ring = near * (1 - cv2.resize(scene.matte, size, interpolation=cv2.INTER_AREA))
+    if ring.sum() < 1:
+        return picture
+    behind = srgb_to_oklab(cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255)[..., 0]
+    level = float((behind * ring).sum() / ring.sum())
+    gap = level - float(scene.outline.colours[:, 0] @ scene.outline.shares)
+    lacking = max(0.0, _APART - abs(gap)) * (1 if gap >= 0 else -1)
+    if not lacking:
+        return picture
+    gain = np.clip(1 + 1.6 * lacking * np.minimum(1.6 * near, 1) / max(level, 0.25), 1 - _APART_MOST, 1 + _APART_MOST)
+    wide = cv2.resize(gain.astype(np.float32), scene.size_wh, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.multiply(picture, cv2.merge([wide, wide, wide]), dtype=cv2.CV_8U), np.uint8)
+
+
+def _gallery(paths: list[Path]) -> Background:
+    def from_folder(scene: Scene) -> Image:
+        return _file(best_picture(paths, scene.scheme, scene.outline, scene.seed))(scene)
+
+    return from_folder
 
 
 def _solid(colour: NDArray[np.uint8]) -> Background:
@@ -163,19 +254,6 @@ def desaturated(scene: Scene) -> Image:
     return np.asarray(cv2.merge([grey, grey, grey]), np.uint8)
 
 
-@register("gradient")
-def gradient(scene: Scene) -> Image:
-    """A soft gradient in colours that suit the person, as behind the poster's panel."""
-    width, height = scene.size_wh
-    ratio = min(1.0, _GRADIENT_SIDE / max(width, height))
-    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    subject = find_subject(scene.matte, scene.faces)
-    head = (width / 2, height / 2, min(width, height) / 4) if subject is None else subject.head_light
-    placed = (head[0] * ratio, head[1] * ratio, head[2] * ratio)
-    colours = portrait_gradient(size, choose_scheme(scene.image, scene.matte, scene.seed), placed)
-    return np.asarray(cv2.resize(add_grain(colours, scene.seed), scene.size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
 def fill_holes(picture: Picture, weight: Plane) -> Picture:
     """Colours carried smoothly into where the weight is 0, (H, W, C) float32; all 0 when there is nothing to carry.
 
@@ -197,3 +275,6 @@ def _disc(radius: float) -> Plane:
     axis = np.arange(-reach, reach + 1)
     cover = np.clip(radius + 0.5 - np.hypot(axis[:, None], axis[None]), 0, 1)
     return np.asarray(cover / cover.sum(), np.float32)
+
+
+BACKGROUNDS.update({word: _Description(Reading((word,))) for word in MOTIFS})

@@ -6,7 +6,6 @@ Lightness L is in [0, 1]; a and b stay within about [-0.4, 0.4]. OKLCH holds L, 
 
 from __future__ import annotations
 
-import difflib
 import re
 
 import cv2
@@ -117,8 +116,8 @@ def parse_colour(text: str) -> NDArray[np.uint8] | None:
     return None
 
 
-def nearest_colour_names(word: str, count: int) -> list[str]:
-    """Up to ``count`` colour names spelt most like ``word``, best first."""
+def colour_names() -> list[str]:
+    """Every CSS colour name."""
     from PIL import ImageColor
 
-    return difflib.get_close_matches(word.lower(), list(ImageColor.colormap), count)
+    return list(ImageColor.colormap)

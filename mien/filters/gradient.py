@@ -15,6 +15,7 @@ Array = NDArray[np.float32]
 
 _WORK_SIDE = 192
 _GRAIN_DEVIATION = 2.2
+_SIDE_LIGHT = 0.25
 
 
 def mesh(
@@ -43,12 +44,15 @@ def mesh(
 def portrait_gradient(size_wh: tuple[int, int], scheme: Scheme, head: tuple[float, float, float]) -> Array:
     """The background of a portrait, (H, W, 3) float32 sRGB in [0, 255]: light behind the head, weight at the bottom.
 
-    head: (x, y, radius) in pixels; the radius is about half the heads' width.
+    head: (x, y, radius) in pixels; the radius is about half the heads' width. The bright upper corner is on the side of the
+    scheme's light; where that comes from the front, it is across from the head.
     """
     width, height = size_wh
     diagonal = float(np.hypot(width, height))
     place = (head[0] / width, head[1] / height)
     side = 0.0 if place[0] > 0.5 else 1.0
+    if abs(scheme.light) > _SIDE_LIGHT:
+        side = 1.0 if scheme.light > 0 else 0.0
     return mesh(
         size_wh,
         np.stack([scheme.base, scheme.glow, scheme.accent, scheme.deep, scheme.deep]),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.filters.colour import difference, into_gamut, oklab_to_oklch, oklch_to_oklab
+from mien.filters.colour import difference, into_gamut, oklab_to_oklch, oklch_to_oklab, srgb_to_oklab
+from mien.filters.light import Light, find_light
 from mien.filters.palette import Palette, dominant_colours
 
 Plane = NDArray[np.float32]
@@ -31,6 +32,8 @@ _WORK_SIDE = 256
 _JITTER, _TASTE = 0.04, 0.07
 _FIRST_TASTE, _GOLDEN_ANGLE = 250.0, 137.508
 _PURITY_MOST = 0.74
+_WARM_SHIFT = 0.014
+_NAMED_GREY = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,7 @@ class Scheme:
 
     base: the background. glow: behind the head. deep: the lower corners. accent: a neighbouring hue, from one upper corner.
     page: the quiet paper around. border: the frame. shadow: the tint of shadows.
+    light: where the person's light comes from, -1 from the picture's left, 1 from its right, 0 from the front.
     """
 
     base: Plane
@@ -48,6 +52,7 @@ class Scheme:
     page: Plane
     border: Plane
     shadow: Plane
+    light: float = 0.0
 
 
 def choose_scheme(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Scheme:
@@ -55,6 +60,7 @@ def choose_scheme(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Sche
 
     image: (H, W, 3) uint8. matte: (H, W) float32 in [0, 1]. Each rule of `HARMONY_RULES` is tried from the person's most
     telling colours at several lightnesses; the background that keeps farthest from the outline, with a pleasing hue, wins.
+    The colours are then as warm or cool as the light on the person.
     """
     random = np.random.default_rng(seed)
     height, width = matte.shape
@@ -62,14 +68,55 @@ def choose_scheme(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Sche
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     matte = cv2.resize(matte, size, interpolation=cv2.INTER_AREA)
-    outline = dominant_colours(image, _outline(matte), 5, seed)
+    light = find_light(image, matte)
+    outline = outline_colours(image, matte, seed)
     sources = _telling(dominant_colours(image, matte, 6, seed))
     candidates, worth = _candidates(sources)
     taste = _TASTE * np.cos(np.deg2rad(candidates[:, 2] - _FIRST_TASTE - seed * _GOLDEN_ANGLE))
     worth = worth + taste + random.uniform(0, _JITTER, len(worth))
     score = worth + _contrast(candidates, outline) + _pleasing(candidates)
     base = candidates[int(score.argmax())]
-    return _around(base, outline, float(sources[0, 2]) if len(sources) else None, 1.0 if random.random() < 0.5 else -1.0)
+    turn = 1.0 if random.random() < 0.5 else -1.0
+    return _around(base, _lightness(outline), float(sources[0, 2]) if len(sources) else None, turn, light)
+
+
+def named_scheme(colours: NDArray[np.uint8], image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Scheme:
+    """A scheme of colours that were asked for: the first is the base, a second one the accent, (N, 3) uint8 sRGB, N > 0.
+
+    image, matte: as for `choose_scheme`; they give the light and whether the person is lighter than the base.
+    """
+    wanted = oklab_to_oklch(srgb_to_oklab(colours.astype(np.float32) / 255))
+    random = np.random.default_rng(seed)
+    lightness = _lightness(outline_colours(image, matte, seed))
+    scheme = _around(
+        wanted[0], lightness, None, 1.0 if random.random() < 0.5 else -1.0, Light(find_light(image, matte).side)
+    )
+    if len(wanted) > 1:
+        return replace(scheme, accent=wanted[1], glow=wanted[2] if len(wanted) > 2 else scheme.glow)
+    if wanted[0, 1] < _NAMED_GREY:
+        return replace(scheme, accent=wanted[0] * np.array([1.04, 1, 1], np.float32))
+    return scheme
+
+
+def outline_colours(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Palette:
+    """The colours along the person's inner edge, against which a background is seen; arguments as for `choose_scheme`."""
+    return dominant_colours(image, _outline(matte), 5, seed)
+
+
+def palette_fit(picture: Palette, scheme: Scheme, outline: Palette) -> float:
+    """How well a picture's colours suit behind a person, in about [0, 1]: apart from the outline, near the scheme's hues."""
+    if not len(picture) or not len(outline):
+        return 0.0
+    lch = oklab_to_oklch(picture.colours)
+    apart = float(_contrast(lch, outline) @ picture.shares)
+    weight = picture.shares * lch[:, 1]
+    turns = [np.cos(np.deg2rad(lch[:, 2] - hue)) for hue in (scheme.base[2], scheme.accent[2])]
+    alike = float((np.maximum(*turns) @ weight) / max(float(weight.sum()), 1e-6))
+    return 0.65 * apart + 0.35 * (0.5 + 0.5 * alike) * min(1.0, float(weight.sum()) / 0.05)
+
+
+def _lightness(outline: Palette) -> float:
+    return float(outline.colours[:, 0] @ outline.shares) if len(outline) else 0.5
 
 
 def _outline(matte: Plane) -> Plane:
@@ -126,14 +173,18 @@ def _pleasing(candidates: Plane) -> Plane:
     return np.asarray(-0.45 * muddy - 0.30 * fleshy - 0.15 * gaudy, np.float32)
 
 
-def _around(base: Plane, outline: Palette, person_hue: float | None, turn: float) -> Scheme:
-    """The other colours: paper with a breath of the person's own hue, neighbours to one side (``turn``, 1 or -1)."""
+def _around(base: Plane, lightness: float, person_hue: float | None, turn: float, light: Light) -> Scheme:
+    """The other colours: paper with a breath of the person's own hue, neighbours to one side (``turn``, 1 or -1).
+
+    lightness: of the person's outline; the glow behind a darker person is lighter than the base.
+    """
     level, chroma, hue = (float(value) for value in base)
-    lightness = float(outline.colours[:, 0] @ outline.shares) if len(outline) else 0.5
     lift = 0.11 if lightness < level else -0.02
+    warm = np.array([0, 0, _WARM_SHIFT * light.warmth], np.float32)
 
     def colour(new_level: float, new_chroma: float, new_hue: float) -> Plane:
-        return into_gamut(np.array([np.clip(new_level, 0.05, 0.99), new_chroma, new_hue % 360], np.float32))
+        lch = np.array([np.clip(new_level, 0.05, 0.99), new_chroma, new_hue % 360], np.float32)
+        return into_gamut(oklab_to_oklch(oklch_to_oklab(lch) + warm))
 
     paper_hue = hue if person_hue is None else person_hue
     return Scheme(
@@ -144,4 +195,5 @@ def _around(base: Plane, outline: Palette, person_hue: float | None, turn: float
         page=colour(0.945, 0.012, paper_hue),
         border=colour(0.99, 0.004, paper_hue),
         shadow=colour(0.22, 0.04, hue),
+        light=light.side,
     )

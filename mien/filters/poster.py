@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -26,7 +27,7 @@ _SMOOTH_STEP = 4
 
 _PANEL_SHADOWS = ((0.006, 0.006, 0.20), (0.022, 0.030, 0.22))
 _PERSON_SHADOWS = ((0.004, 0.008, 0.010, 0.26), (0.012, 0.026, 0.045, 0.30))
-"""(right, down, softness) as shares of the page's short side, and depth; the panel's go straight down."""
+"""(aside, down, softness) as shares of the page's short side, and depth; a person's go away from the light."""
 
 _SHADOW_ON_PAPER = 0.45
 _WRAP, _WRAP_REACH, _WRAP_BLUR = 0.35, 0.008, 0.03
@@ -69,34 +70,69 @@ class PosterDesign:
                 raise InputError(f"poster {item.name}: expected a number from {least} to {most}, got {value!r}")
 
 
-def draw_poster(
-    image: Image, matte: Plane, faces: Faces | None, seed: int, design: PosterDesign
-) -> tuple[Image, Faces | None, Plane]:
-    """A poster of the people in a picture, or of the whole picture when it shows nobody.
-
-    image: (H, W, 3) uint8. matte: (H, W) float32 in [0, 1], tidy. faces: in pixels of the image.
-    Returns the page, (H, W, 3) uint8 of 4:5 or, for a wide group, 5:4; the faces where they are now; and the people's matte
-    on the page, (H, W) float32.
+@dataclass(frozen=True, eq=False)
+class PosterPlan:
+    """What a poster's places and colours are, so that every frame of a video can have the same. layout: where things go.
+    scheme: the colours. is_photo: the picture is framed whole, as nobody is in it.
     """
+
+    layout: Layout
+    scheme: Scheme
+    is_photo: bool
+
+
+def plan_poster(image: Image, matte: Plane, faces: Faces | None, seed: int, design: PosterDesign) -> PosterPlan:
+    """Choose layout and colours for the people in a picture; arguments as of `draw_poster`."""
     subject = find_subject(matte, faces)
     if subject is None:
         layout = lay_out_photo(image.shape[1], image.shape[0], design.long_side)
         matte = np.ones_like(matte)
     else:
         layout = lay_out_subject(subject, design.long_side, design.pop_out, design.corner)
-    scheme = choose_scheme(image, matte, seed)
+    return PosterPlan(layout, choose_scheme(image, matte, seed), subject is None)
+
+
+def draw_poster(
+    image: Image,
+    matte: Plane,
+    faces: Faces | None,
+    seed: int,
+    design: PosterDesign,
+    plan: PosterPlan | None = None,
+    fill: Callable[[Image, Plane, Faces | None], Image] | None = None,
+) -> tuple[Image, Faces | None, Plane]:
+    """A poster of the people in a picture, or of the whole picture when it shows nobody.
+
+    image: (H, W, 3) uint8. matte: (H, W) float32 in [0, 1], tidy. faces: in pixels of the image.
+    plan: places and colours, chosen for this picture when not given. fill: makes what is behind the person, (H, W, 3) uint8
+    of the page's size, of the photo, its matte and its faces as they lie on the page; the scheme's colours when not given.
+    Returns the page, (H, W, 3) uint8 of 4:5 or, for a wide group, 5:4; the faces where they are now; and the people's matte
+    on the page, (H, W) float32.
+    """
+    plan = plan or plan_poster(image, matte, faces, seed, design)
+    layout, scheme = plan.layout, plan.scheme
+    if plan.is_photo:
+        matte = np.ones_like(matte)
     panel = _Panel(layout, design.border * layout.unit, design.corner * layout.unit)
     colours, alpha = _placed(image, matte, layout)
+    moved = None if faces is None else faces.moved(layout.scale, layout.shift)
+    behind = None if fill is None else fill(_on_page(image, layout), alpha.copy(), moved)
     alpha *= panel.visible()
-    if subject is None:
-        page = _backdrop(panel, scheme, None, design.shadow)
-    else:
-        page = _backdrop(panel, scheme, alpha, design.shadow)
+    page = _backdrop(panel, scheme, None if plan.is_photo else alpha, design.shadow, behind)
+    if not plan.is_photo:
         colours = _lit(colours, alpha, page, scheme, layout)
     page = cv2.blendLinear(colours, page, alpha, 1 - alpha)
-    if subject is None:
+    if plan.is_photo:
         alpha = np.zeros_like(alpha)
-    return add_grain(page, seed, design.grain), _moved_faces(faces, layout), alpha
+    return add_grain(page, seed, design.grain), moved, alpha
+
+
+def _on_page(image: Image, layout: Layout) -> Image:
+    """The whole photo where it lies on the page; beyond its borders it is mirrored."""
+    shift = np.array(layout.shift) + 0.5 * layout.scale - 0.5
+    move = np.array([[layout.scale, 0, shift[0]], [0, layout.scale, shift[1]]])
+    how = cv2.INTER_AREA if layout.scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.warpAffine(image, move, layout.page, flags=how, borderMode=cv2.BORDER_REFLECT), np.uint8)
 
 
 class _Panel:
@@ -159,8 +195,11 @@ def _placed(image: Image, matte: Plane, layout: Layout) -> tuple[Picture, Plane]
     return colours.astype(np.float32), np.clip(alpha, 0, 1)
 
 
-def _backdrop(panel: _Panel, scheme: Scheme, alpha: Plane | None, shadow: float) -> Picture:
-    """Paper, panel with its border, and the shadows on both: (H, W, 3) float32 in [0, 255]."""
+def _backdrop(panel: _Panel, scheme: Scheme, alpha: Plane | None, shadow: float, behind: Image | None) -> Picture:
+    """Paper, panel with its border, and the shadows on both: (H, W, 3) float32 in [0, 255].
+
+    behind: (H, W, 3) uint8, what the panel shows instead of the scheme's gradient.
+    """
     layout, unit = panel.layout, panel.layout.unit
     width, height = layout.page
     step = _SMOOTH_STEP
@@ -168,17 +207,26 @@ def _backdrop(panel: _Panel, scheme: Scheme, alpha: Plane | None, shadow: float)
     rows, columns = panel.shape(0, step).shape
     paper: Picture = np.full((rows, columns, 3), _srgb(scheme.page), np.float32)
     inner = portrait_gradient((columns, rows), scheme, (layout.head[0] / step, layout.head[1] / step, layout.head[2] / step))
+    if behind is not None:
+        inner = cv2.resize(behind, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
+    unshaded = inner
     for down, soft, depth in _PANEL_SHADOWS:
         cast = _blurred(panel.shape(panel.border - 0.2 * soft * unit, step, down * unit), soft * unit / step)
         paper = _tinted(paper, tint, depth * shadow * cast)
     if alpha is not None:
         small = cv2.resize(alpha, (columns, rows), interpolation=cv2.INTER_AREA)
+        away = -1.0 if scheme.light > 0 else 1.0
         for right, down, soft, depth in _PERSON_SHADOWS:
-            cast = depth * shadow * _blurred(_moved(small, right * unit / step, down * unit / step), soft * unit / step)
+            cast = (
+                depth * shadow * _blurred(_moved(small, away * right * unit / step, down * unit / step), soft * unit / step)
+            )
             inner = _tinted(inner, tint, cast)
             paper = _tinted(paper, tint, _SHADOW_ON_PAPER * cast)
     page = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
     inside = cv2.resize(inner, (width, height), interpolation=cv2.INTER_LINEAR)
+    if behind is not None:
+        # The shadows are soft, so that their difference can be enlarged; the picture itself stays sharp.
+        inside = behind + cv2.resize(inner - unshaded, (width, height), interpolation=cv2.INTER_LINEAR)
     rim, cover = panel.shape(panel.border), panel.shape(0)
     page = cv2.blendLinear(np.full_like(page, _srgb(scheme.border)), page, rim, 1 - rim)
     return np.asarray(cv2.blendLinear(inside, page, cover, 1 - cover), np.float32)
@@ -200,14 +248,6 @@ def _lit(colours: Picture, alpha: Plane, page: Picture, scheme: Scheme, layout: 
     dark = np.flatnonzero(fall)
     colours[dark] += (_srgb(scheme.shadow) - colours[dark]) * fall[dark, None, None]
     return np.asarray(colours, np.float32)
-
-
-def _moved_faces(faces: Faces | None, layout: Layout) -> Faces | None:
-    if faces is None:
-        return None
-    shift = np.array(layout.shift, np.float32)
-    boxes = faces.boxes * layout.scale + np.tile(shift, 2)
-    return replace(faces, boxes=boxes, keypoints=faces.keypoints * layout.scale + shift)
 
 
 def _blurred(plane: Plane, deviation: float) -> Plane:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import datetime
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mien.attributes import ATTRIBUTES, Attribute
 from mien.card import ModelCard
-from mien.learn.graph import GRAPHS
+from mien.learn.graph import GRAPHS, output_fact, outputs_of
 from mien.learn.recipe import Recipe
 
 
-def draft_card(recipe: Recipe) -> ModelCard:
-    """A card with what the recipe alone decides."""
+def draft_card(recipe: Recipe, suggested: Mapping[str, float] | None = None) -> ModelCard:
+    """A card with what the recipe alone decides, and what an evaluation suggested for its attributes."""
     graph = GRAPHS[recipe.task]
+    names = recipe.network.get("attributes", ())
+    read = outputs_of([ATTRIBUTES[name] for name in names]) if names else []
+    outputs = {one.name: output_fact(one) for one in read} or graph.outputs
     return ModelCard(
         name=recipe.name,
         task=recipe.task,
@@ -26,9 +31,20 @@ def draft_card(recipe: Recipe) -> ModelCard:
         intended_use=recipe.intended_use,
         known_failures=recipe.known_failures,
         inputs=graph.inputs(recipe.long_side),
-        outputs=graph.outputs,
+        outputs=outputs,
+        attributes=[_attribute_entry(one, suggested or {}) for one in read],
         input_limits={"min_side": 1, "max_side": 65535},
     )
+
+
+def _attribute_entry(attribute: Attribute, suggested: Mapping[str, float]) -> dict[str, Any]:
+    """What the card says of an attribute: all that is not as `Attribute` has it by default."""
+    below = suggested.get(f"abstain_{attribute.name}", 0.0)
+    told = replace(attribute, abstain_below=below) if attribute.answers else attribute
+    plain = Attribute("", "", unit="-")
+    entry = {item.name: getattr(told, item.name) for item in fields(Attribute)}
+    entry = {key: value for key, value in entry.items() if key in ("name", "question") or value != getattr(plain, key)}
+    return {**entry, "unit": told.unit} if told.unit else {key: value for key, value in entry.items() if key != "unit"}
 
 
 def training_facts(recipe: Recipe, data_hash: str, epochs: int, hours: float) -> dict[str, Any]:

@@ -85,8 +85,16 @@ def _turn(rng: np.random.Generator) -> float:
 class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
     """Canvases with faces of all sizes and turns: one picture, or a mosaic of four."""
 
-    def __init__(self, samples: Sequence[Sample], cache: PictureCache, seed: int, mosaic: float = 0.35) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        cache: PictureCache,
+        seed: int,
+        weights: Sequence[float] = (),
+        mosaic: float = 0.35,
+    ) -> None:
         self.cache, self.seed, self.mosaic = cache, seed, mosaic
+        self.weights = list(weights) or [1.0] * len(samples)
         self.faces = [face_rows(s.faces or (), cache[i][1], s.is_crop) for i, s in enumerate(samples)]
         self.empty = [row for row, sample in enumerate(samples) if sample.is_empty]
         self.looks = Looks()
@@ -158,8 +166,16 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
     samples that show nobody.
     """
 
-    def __init__(self, samples: Sequence[Sample], cache: PictureCache, seed: int, always_composite: Sequence[bool]) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        cache: PictureCache,
+        seed: int,
+        weights: Sequence[float],
+        always_composite: Sequence[bool],
+    ) -> None:
         self.cache, self.seed = cache, seed
+        self.weights = list(weights)
         self.always = list(always_composite)
         self.has_far_people = ["fullbody" in s.kind and "clothing" in s.source for s in samples]
         self.empty = [row for row, sample in enumerate(samples) if sample.is_empty]

@@ -5,9 +5,11 @@ It runs the same model classes as everything else; torch is not needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,7 @@ MIN_SIDE = 16
 SIZES = ((16, 32), (32, 96), (96, np.inf))
 AGES = ((0, 13), (13, 18), (18, 40), (40, 60), (60, np.inf))
 FALSE_AREA = 0.01
+MOST_FALSE = 0.01
 BYSTANDER_MARGIN = 0.15
 _LOWEST_SCORE = 0.02
 _MOST_SLICES = 12
@@ -43,15 +46,26 @@ def evaluate(model: str | Path, data: str | Path, *, threads: int = 1, progress:
     Raises `ModelError` when the model cannot be used and `DataError` when the data cannot be read or has no labels for it.
     """
     card = read_onnx(model_path(model)).card
-    tasks = {"faces": _evaluate_faces, "matte": _evaluate_matte}
+    tasks = {"faces": _evaluate_faces, "matte": _evaluate_matte, "attributes": _evaluate_attributes}
     if card.task not in tasks:
         raise DataError(f"{data}: there is no measure for a model for {card.task!r}, only for {', '.join(tasks)}")
     samples = read_samples(data)
-    rows, thresholds, notes, pictures = tasks[card.task](model, samples, str(data), threads, progress)
-    return Report(f"{card.name} {card.version}", card.task, str(data), pictures, rows, thresholds, notes)
+    rows, thresholds, notes, pictures, *confusions = tasks[card.task](model, samples, str(data), threads, progress)
+    return Report(f"{card.name} {card.version}", card.task, str(data), pictures, rows, thresholds, notes, *confusions)
 
 
-_Result = tuple[Rows, dict[str, float], list[str], int]
+_Result = tuple[Any, ...]
+"""Rows, thresholds, notes, pictures and, for attributes, confusions: the last fields of a `Report`."""
+
+
+def _evaluate_attributes(
+    model: str | Path, samples: list[Sample], data: str, threads: int, progress: Progress | None
+) -> _Result:
+    from mien.learn.evaluate_attributes import attribute_rows, read_faces
+
+    known, read = read_faces(model, _images(samples, data, progress), threads)
+    rows, suggested, confusions = attribute_rows(known, read, data)
+    return rows, suggested, [], len(samples), confusions
 
 
 def _images(samples: Sequence[Sample], data: str, progress: Progress | None) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
@@ -170,7 +184,8 @@ def _picture_rows(rows: Rows, pictures: list[_Seen], threshold: float) -> dict[s
         found = {"best_f1": whole.best_f1_threshold(), "precision_99": whole.threshold_for_precision(0.99)}
         for name, value in found.items():
             rows.put(f"threshold_{name}", value, faces)
-        named = {"default": found["best_f1"], "precision_99": found["precision_99"]}
+        quiet = _quiet_threshold([one.found.scores for one in pictures if one.sample.is_empty or one.sample.faces == ()])
+        named = {"default": max(found["best_f1"], quiet), **found}
         thresholds = {name: round(value, 4) for name, value in named.items() if np.isfinite(value)}
     _keypoint_rows(rows, pictures, outcomes, threshold, groups)
     empty = [row for row, one in enumerate(pictures) if one.sample.is_empty or one.sample.faces == ()]
@@ -216,6 +231,15 @@ def _attribute_rows(
                     tally[:, row] += (number in hit, 1)
     for name, (hits, faces) in sorted(counts.items()):
         rows.estimate("recall", metrics.ratio(hits, faces), groups, int(faces.sum()), name)
+
+
+def _quiet_threshold(scores: Sequence[NDArray[np.float32]]) -> float:
+    """The smallest score from which on at most `MOST_FALSE` of these pictures, which show nobody, have a face; 0 without
+    any pictures.
+    """
+    best = np.sort([float(one.max(initial=0)) for one in scores])[::-1]
+    allowed = int(MOST_FALSE * len(best))
+    return (math.floor(best[allowed] * 1e4) + 1) / 1e4 if len(best) > allowed else 0.0
 
 
 def _keypoint_rows(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from torch import nn
 
+from mien.attributes import ATTRIBUTES
 from mien.card import CARD_KEY
+from mien.data.sample import Sample
 from mien.errors import ModelError
+from mien.learn.attribute_network import AttributeNetwork
 from mien.learn.cards import draft_card
-from mien.learn.graph import GRAPHS, PREPARE
+from mien.learn.graph import GRAPHS, attribute_outputs
 from mien.learn.recipe import Recipe
 from mien.media.write import whole_file
 from mien.models.session import ModelSession
@@ -31,22 +35,34 @@ def core(network: nn.Module, task: str) -> nn.Module:
     return GRAPHS[task].core(network).eval()
 
 
+def core_outputs(network: nn.Module, task: str) -> tuple[str, ...]:
+    """Names of what the core gives."""
+    return attribute_outputs(network.attributes) if isinstance(network, AttributeNetwork) else GRAPHS[task].core_outputs
+
+
 def export_core(network: nn.Module, task: str) -> ModelProto:
-    """The core as ONNX with dynamic height and width."""
+    """The core as ONNX with dynamic height, width and number of faces."""
     side = 2 * int(network.multiple)  # type: ignore[arg-type]
+    side += 0 if side > 32 else 64
     axes = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    example: tuple[torch.Tensor, ...] = (torch.zeros(1, 3, side, side + int(network.multiple)),)  # type: ignore[arg-type]
+    shapes: dict[str, Any] = {"network_image": axes}
+    if isinstance(network, AttributeNetwork):
+        faces = torch.tensor([[5.0, 5, 45, 50]]).repeat(3, 1)
+        example += (faces, torch.full((3, 5, 2), torch.nan))
+        shapes |= {name: {0: torch.export.Dim("faces", min=1, max=4096)} for name in ("face_boxes", "face_keypoints")}
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         path = Path(folder) / "core.onnx"
         torch.onnx.export(
             core(network, task).to(memory_format=torch.contiguous_format),
-            (torch.zeros(1, 3, side, side + int(network.multiple)),),  # type: ignore[arg-type]
+            example,
             str(path),
             dynamo=True,
             external_data=False,
             opset_version=OPSET,
-            output_names=list(GRAPHS[task].core_outputs),
-            dynamic_shapes={"network_image": axes},
+            output_names=list(core_outputs(network, task)),
+            dynamic_shapes=shapes,
             verbose=False,
         )
         return onnx.load(path)
@@ -55,16 +71,20 @@ def export_core(network: nn.Module, task: str) -> ModelProto:
 def assemble(body: ModelProto, task: str, multiple: int, long_side: int) -> ModelProto:
     """Put the steps from raw picture to network, and from network to final answers, around the exported core."""
     steps = GRAPHS[task]
-    prepare = PREPARE.replace("MULTIPLE", str(multiple)).replace("MOST_ENLARGED", str(steps.most_enlarged))
-    before, after = onnx.parser.parse_graph(prepare), onnx.parser.parse_graph(steps.answer)
+    prepare = steps.prepare.replace("MULTIPLE", str(multiple)).replace("MOST_ENLARGED", str(steps.most_enlarged))
+    before = onnx.parser.parse_graph(prepare)
+    after = onnx.parser.parse_graph(steps.answer)
+    taken = {one.name for one in after.input}
     graph = onnx.GraphProto(name=f"mien.{task}")
     graph.node.extend([*before.node, *body.graph.node, *after.node])
     graph.initializer.extend(body.graph.initializer)
-    graph.input.append(before.input[0])
-    for name, setting in steps.all_settings(long_side).items():
+    settings = steps.all_settings(long_side)
+    graph.input.extend(one for one in before.input if one.name not in settings)
+    for name, setting in settings.items():
         graph.initializer.append(numpy_helper.from_array(np.asarray(setting.default), name))
         kind = onnx.helper.np_dtype_to_tensor_dtype(setting.default.dtype)
         graph.input.append(onnx.helper.make_tensor_value_info(name, kind, []))
+    graph.output.extend(one for one in body.graph.output if one.name not in taken)
     graph.output.extend(after.output)
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=10, producer_name="mien"
@@ -83,6 +103,21 @@ def save_model(model: ModelProto, path: Path, metadata: dict[str, str]) -> Path:
     return path
 
 
+def halve(model: ModelProto, name: str) -> None:
+    """Keep one weight as 16-bit floats, made whole again when the model runs. It must be one that 16 bits can hold."""
+    for tensor in model.graph.initializer:
+        if tensor.name == name:
+            whole = numpy_helper.to_array(tensor)
+            half = whole.astype(np.float16)
+            if not np.array_equal(half.astype(np.float32), whole):
+                raise ModelError(f"export: expected {name} to hold 16-bit floats, got others")
+            tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+            cast = onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
+            model.graph.node.insert(0, cast)
+            return
+    raise ModelError(f"expected a weight named {name!r} in the model, found none")
+
+
 def set_default(model: ModelProto, name: str, value: float) -> None:
     """Change the default of one of the settings that may be fed beside the picture."""
     for tensor in model.graph.initializer:
@@ -94,7 +129,13 @@ def set_default(model: ModelProto, name: str, value: float) -> None:
 
 def whole_model(network: nn.Module, task: str, long_side: int) -> ModelProto:
     """The network with the steps before and after it: a raw picture in, final answers out."""
-    return assemble(export_core(network, task), task, int(network.multiple), long_side)
+    is_halved = isinstance(network, AttributeNetwork)
+    if is_halved:
+        network.contour.weight.data = network.contour.weight.data.half().float()
+    model = assemble(export_core(network, task), task, int(network.multiple), long_side)
+    if is_halved:
+        halve(model, "network.contour.weight")
+    return model
 
 
 def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
@@ -102,24 +143,51 @@ def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
     return save_model(whole_model(network, recipe.task, recipe.long_side), path, {CARD_KEY: draft_card(recipe).to_json()})
 
 
-def parity(network: nn.Module, model: ModelProto, task: str, images: Iterable[NDArray[np.uint8]]) -> float:
-    """Largest difference between torch and ONNX over pictures (H, W, 3): scores and mattes as they are, places in
-    units of the network input's longer side."""
+def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Mapping[str, NDArray[Any]]]) -> float:
+    """Largest difference between torch and ONNX over what a model is fed, see `feeds_of`: scores and mattes as they are,
+    places and other numbers in units of the network input's longer side, but at least as large as they are themselves.
+    """
     probe = ModelProto()
     probe.CopyFrom(model)
-    names = ["network_image", *GRAPHS[task].core_outputs]
+    inputs = [name for name in _CORE_INPUTS if name in {out for node in model.graph.node for out in node.output}]
+    names = [*inputs, *core_outputs(network, task)]
     del probe.graph.output[:]
     probe.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
     with tempfile.TemporaryDirectory() as folder:
         session = ModelSession(save_model(probe, Path(folder) / "probe.onnx", {}))
     body = core(network, task)
     worst = 0.0
-    for image in images:
-        answers = session.run({"image": image})
-        prepared = answers["network_image"]
+    for feed in feeds:
+        answers = session.run(feed)
         with torch.inference_mode():
-            wanted = body(torch.from_numpy(prepared))
-        for name, want in zip(names[1:], wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
-            unit = max(prepared.shape[2:]) if name in GRAPHS[task].places else 1
+            wanted = body(*(torch.from_numpy(answers[name]) for name in inputs))
+        for name, want in zip(names[len(inputs) :], wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
+            unit = max(answers[inputs[0]].shape[2:]) if name in GRAPHS[task].places else _unit(name)
             worst = max(worst, float(np.abs(answers[name] - want.numpy()).max()) / unit)
     return worst
+
+
+_CORE_INPUTS = ("network_image", "face_boxes", "face_keypoints")
+
+
+def _unit(name: str) -> float:
+    """What a difference of one attribute is measured in: numbers by the span they may take, degrees by a half turn."""
+    attribute = ATTRIBUTES.get(name)
+    if attribute is None or attribute.answers or not attribute.unit:
+        return 1.0
+    return 180.0 if attribute.parts else attribute.span[1] - attribute.span[0]
+
+
+def feeds_of(sample: Sample, task: str) -> dict[str, NDArray[Any]]:
+    """What a model for a task is fed for one labelled picture: the picture and, to read faces, those that are labelled; a
+    crop is a face that fills its picture.
+    """
+    image = sample.image()
+    feed: dict[str, NDArray[Any]] = {"image": image}
+    if task == "attributes":
+        faces = [face for face in sample.faces or () if not face.is_ignored]
+        whole = np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
+        feed["boxes"] = np.stack([face.box for face in faces]) if faces else whole
+        unknown = np.full((1, 5, 2), np.nan, np.float32)
+        feed["keypoints"] = np.stack([face.keypoints for face in faces]) if faces else unknown
+    return feed

@@ -20,6 +20,9 @@ from mien.learn.recipe import DataSource, Recipe
 
 log = logging.getLogger(__name__)
 
+_HASHES = {False: (8, 6), True: (16, 14)}
+"""Cells of the perceptual hash and how many bits near-duplicates may differ in: finer for crops, which all look alike."""
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -54,8 +57,9 @@ def gather(recipe: Recipe, cache_folder: Path, max_side: int = 640) -> Gathered:
         samples += found
         origin += [source] * len(found)
     cache = PictureCache(samples, cache_folder, max_side, with_mattes=recipe.task == "matte")
-    hashes = np.array([perceptual_hash(np.ascontiguousarray(cache[row][0][..., :3])) for row in range(len(samples))])
-    groups = joined_groups(samples, near_duplicates(hashes))
+    cells, max_bits = _HASHES[recipe.task == "attributes"]
+    hashes = np.array([perceptual_hash(np.ascontiguousarray(cache[row][0][..., :3]), cells) for row in range(len(samples))])
+    groups = joined_groups(samples, near_duplicates(hashes, max_bits))
     is_apart = _hold_out(samples, groups, origin, recipe.seed)
     apart_groups = {groups[row] for row in np.flatnonzero(is_apart)}
     rows = [row for row in range(len(samples)) if not is_apart[row] and groups[row] not in apart_groups]

@@ -6,14 +6,19 @@ answers in picture pixels. Text form: https://github.com/onnx/onnx/blob/main/doc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.attributes import ATTRIBUTES, Attribute
+from mien.learn.attribute_network import AttributeNetwork, expected_number
 from mien.learn.networks import FaceNetwork, MatteNetwork
+from mien.learn.pose import head_pose, lift_of
 
 PREPARE = """
 prepare (uint8[height, width, 3] image, int64 long_side) => (float[1, 3, padded_height, padded_width] network_image) {
@@ -100,6 +105,65 @@ answer (float[1, 1, padded_height, padded_width] network_matte, int64[2] size_hw
 """
 
 
+_PREPARE_FACES = """
+prepare (uint8[height, width, 3] image, float[faces, 4] boxes, float[faces, 5, 2] keypoints)
+    => (float[1, 3, seen_height, seen_width] network_image, float[faces, 4] face_boxes, float[faces, 5, 2] face_keypoints,
+        float[2] seen_wh) {
+  p_zero = Constant <value = int64[1] {0}> ()
+  p_one = Constant <value = int64[1] {1}> ()
+  p_two = Constant <value = int64[1] {2}> ()
+  p_four = Constant <value = int64[1] {4}> ()
+  p_corner = Slice(boxes, p_zero, p_two, p_one)
+  p_other = Slice(boxes, p_two, p_four, p_one)
+  p_extent = Sub(p_other, p_corner)
+  p_smallest_side = ReduceMax <keepdims = 0> (p_extent, p_one)
+  p_smallest = ReduceMin <keepdims = 0> (p_smallest_side, p_zero)
+  p_least = Constant <value_float = 1.0> ()
+  p_some = Max(p_smallest, p_least)
+  p_enough = Constant <value_float = SEEN_FACE> ()
+  p_ratio = Div(p_enough, p_some)
+  p_scale = Min(p_ratio, p_least)
+  p_shape = Shape(image)
+  p_size_hw = Slice(p_shape, p_zero, p_two)
+  p_size_hw_f = Cast <to = 1> (p_size_hw)
+  p_fitted_f = Mul(p_size_hw_f, p_scale)
+  p_rounded = Round(p_fitted_f)
+  p_fitted_any = Cast <to = 7> (p_rounded)
+  p_fitted = Max(p_fitted_any, p_one)
+  p_three = Constant <value = int64[1] {3}> ()
+  p_sizes = Concat <axis = 0> (p_one, p_fitted, p_three)
+  p_batch = Unsqueeze(image, p_zero)
+  p_small = Resize <mode = "linear", antialias = 1, coordinate_transformation_mode = "half_pixel"> (p_batch, , , p_sizes)
+  p_planes = Transpose <perm = [0, 3, 1, 2]> (p_small)
+  network_image = Cast <to = 1> (p_planes)
+  p_fitted_hw = Cast <to = 1> (p_fitted)
+  p_seen_hw = Div(p_fitted_hw, p_size_hw_f)
+  p_order = Constant <value = int64[2] {1, 0}> ()
+  seen_wh = Gather(p_seen_hw, p_order)
+  p_seen_4 = Concat <axis = 0> (seen_wh, seen_wh)
+  face_boxes = Mul(boxes, p_seen_4)
+  face_keypoints = Mul(keypoints, seen_wh)
+}
+"""
+
+_ATTRIBUTES = """
+answer (float[faces, 68, 2] network_points, float[faces, 3] network_quality, float[2] seen_wh)
+    => (float[faces, 136] landmarks68, float[faces, 3] quality) {
+  a_points = Div(network_points, seen_wh)
+  a_axis = Constant <value = int64[2] {0, 136}> ()
+  landmarks68 = Reshape(a_points, a_axis)
+  a_plain = Constant <value = float[2] {1.0, 1.0}> ()
+  a_first = Constant <value = int64[1] {0}> ()
+  a_next = Constant <value = int64[1] {1}> ()
+  a_seen_w = Slice(seen_wh, a_first, a_next)
+  a_back = Concat <axis = 0> (a_plain, a_seen_w)
+  quality = Div(network_quality, a_back)
+}
+"""
+SEEN_FACE = 200.0
+"""A picture is shrunk until the box of its smallest face has this many pixels, so that nothing is lost between samples."""
+
+
 class _Faces(nn.Module):
     def __init__(self, network: FaceNetwork) -> None:
         super().__init__()
@@ -119,6 +183,55 @@ class _Matte(nn.Module):
         return self.network(network_image).sigmoid()
 
 
+class _Attributes(nn.Module):
+    """Final answers: probabilities, numbers with their spread, contours, pose and quality, in the order of `outputs_of`."""
+
+    def __init__(self, network: AttributeNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("lift", lift_of(network.face), persistent=False)
+
+    def forward(self, network_image: Tensor, face_boxes: Tensor, face_keypoints: Tensor) -> tuple[Tensor, ...]:
+        crops, frames = self.network.crops(network_image, face_boxes, face_keypoints)
+        logits, points = self.network.read(crops, frames)
+        answers = []
+        for column, (attribute, part) in enumerate(zip(self.network.attributes, self.network.slices.values(), strict=True)):
+            shares = (logits[:, part] / self.network.temperatures[column]).softmax(1)
+            answers.append(shares if attribute.answers else expected_number(shares, attribute))
+        return (*answers, points, head_pose(points, self.lift), picture_quality(crops, frames))
+
+
+def picture_quality(crops: Tensor, frames: Tensor) -> Tensor:
+    """How well a face can be seen, (N, 3): its mean lightness 0 to 1; the spread of its Laplacian over that of its
+    lightness (after Pech-Pacheco et al. 2000), low for a blurred one; its width in pixels of the picture.
+    """
+    weights = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
+    edge = crops.shape[2] // 5
+    grey = (crops * weights).sum(1, keepdim=True)[:, :, edge:-edge, edge:-edge] / 255
+    kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).reshape(1, 1, 3, 3)
+    curved = F.conv2d(grey, kernel)
+    sharpness = _spread(curved) / (_spread(grey) + 0.01)
+    width = frames[:, 1].norm(dim=1) * FACE_SHARE
+    return torch.stack([grey.mean((1, 2, 3)), sharpness, width], 1)
+
+
+def _spread(planes: Tensor) -> Tensor:
+    return (planes - planes.mean((1, 2, 3), keepdim=True)).square().mean((1, 2, 3)).sqrt()
+
+
+FACE_SHARE = 0.68
+"""Width of a face over the side of its crop."""
+
+
+_IN_NETWORK = {"landmarks68": "network_points", "quality": "network_quality"}
+"""What the core's answers are called that still are in pixels of its input."""
+
+
+def outputs_of(attributes: Sequence[Attribute]) -> list[Attribute]:
+    """The attributes that a network for some of them answers: these, then contour, pose and quality."""
+    return [*attributes, *(ATTRIBUTES[name] for name in ("landmarks68", "pose", "quality"))]
+
+
 @dataclass(frozen=True)
 class Setting:
     """A scalar that may be fed beside the picture, and what it is when it is not."""
@@ -131,31 +244,56 @@ class Setting:
 class TaskGraph:
     """The model file of one task.
 
-    core: wraps the network so that it gives decoded answers in the pixels of its input. core_outputs: their names; those in
-    ``places`` are in pixels. answer: the ONNX text of the steps after it. most_enlarged: how far a small picture is
-    enlarged. outputs: what the file says of its outputs.
+    prepare: the ONNX text of the steps before the network. core: wraps the network so that it gives decoded answers in the
+    pixels of its input. core_inputs: what it takes, with an example and the axes that may have any length.
+    core_outputs: names of what it gives; those in ``places`` are in pixels. answer: the ONNX text of the steps after it;
+    empty where the core's are the answers. most_enlarged: how far a small picture is enlarged. outputs: what the file says
+    of its outputs. has_size: whether the picture is brought to a size of ``long_side``.
     """
 
     core: type[nn.Module]
     core_outputs: tuple[str, ...]
-    answer: str
-    most_enlarged: float
     outputs: Mapping[str, Mapping[str, Any]]
+    answer: str = ""
+    prepare: str = PREPARE
+    most_enlarged: float = 1.0
     places: tuple[str, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    has_size: bool = True
+    more_inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def all_settings(self, long_side: int) -> dict[str, Setting]:
         """The settings of the task and of `PREPARE`."""
         meaning = "longer side that the network sees, in pixels"
-        return {"long_side": Setting(np.int64(long_side), meaning), **self.settings}
+        return ({"long_side": Setting(np.int64(long_side), meaning)} if self.has_size else {}) | dict(self.settings)
 
     def inputs(self, long_side: int) -> dict[str, dict[str, Any]]:
         """What the file says of its inputs."""
         picture = {"type": "uint8", "shape": "(H, W, 3)", "meaning": "RGB picture of any size"}
-        return {"image": picture} | {
-            name: {"type": str(one.default.dtype), "shape": "()", "default": one.default.item(), "meaning": one.meaning}
-            for name, one in self.all_settings(long_side).items()
-        }
+        return (
+            {"image": picture}
+            | {name: dict(one) for name, one in self.more_inputs.items()}
+            | {
+                name: {"type": str(one.default.dtype), "shape": "()", "default": one.default.item(), "meaning": one.meaning}
+                for name, one in self.all_settings(long_side).items()
+            }
+        )
+
+
+def output_fact(attribute: Attribute) -> dict[str, Any]:
+    """What a model file says of the output that is an attribute."""
+    names = ", ".join(attribute.answers or attribute.parts)
+    meaning = f"probabilities of {names}" if attribute.answers else names
+    if attribute.points:
+        meaning = f"x and y of {attribute.points} points in pixels of the picture"
+    elif attribute.unit and not attribute.parts:
+        meaning = f"value and standard deviation in {attribute.unit}"
+    return {"type": "float32", "shape": f"(N, {attribute.width})", "meaning": meaning}
+
+
+def attribute_outputs(attributes: Sequence[Attribute]) -> tuple[str, ...]:
+    """Names of what the core of an attribute network gives."""
+    return tuple(_IN_NETWORK.get(one.name, one.name) for one in outputs_of(attributes))
 
 
 GRAPHS: dict[str, TaskGraph] = {
@@ -186,5 +324,23 @@ GRAPHS: dict[str, TaskGraph] = {
         answer=_MATTE,
         most_enlarged=16.0,
         outputs={"matte": {"type": "float32", "shape": "(H, W)", "meaning": "share of person, 0 to 1, at picture size"}},
+    ),
+    "attributes": TaskGraph(
+        prepare=_PREPARE_FACES.replace("SEEN_FACE", str(SEEN_FACE)),
+        core=_Attributes,
+        core_outputs=(),  # as many as the network has attributes, see `attribute_outputs`
+        answer=_ATTRIBUTES,
+        places=("network_points",),
+        has_size=False,
+        more_inputs={
+            "boxes": {"type": "float32", "shape": "(N, 4)", "meaning": "x1 y1 x2 y2 of each face in pixels of the picture"},
+            "keypoints": {
+                "type": "float32",
+                "shape": "(N, 5, 2)",
+                "meaning": "left eye, right eye, nose, left and right mouth corner; not a number where unknown: then the "
+                "face fills its box",
+            },
+        },
+        outputs={},
     ),
 }

@@ -22,6 +22,8 @@ class DataSource:
     epoch on average.
     held_out: share of its groups kept apart for validation; 1 keeps all. is_composited: its people are only shown on
     other backgrounds.
+    trust: how far its labels count in the loss, 0 to 1. implied: answers to attributes that hold for all of it, though
+    nobody was asked (``{mask = "no_mask"}`` for portraits from before masks).
     terms: what its owners allow, for the card. sources: only rows whose source contains one of these words; empty for all.
     """
 
@@ -32,6 +34,8 @@ class DataSource:
     held_out: float = 0.0
     is_composited: bool = False
     sources: tuple[str, ...] = ()
+    trust: float = 1.0
+    implied: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from mien.errors import DataError
 METRICS: dict[str, tuple[str, str]] = {
     "ap50": ("higher", "average precision at IoU 0.5, faces whose shorter side is 16 px or more"),
     "best_f1": ("higher", "best F1 over all thresholds"),
-    "recall": ("higher", "share of the faces found at the default threshold"),
+    "recall": ("higher", "share of the faces found at the default threshold, or of those with an answer that get it"),
     "precision": ("higher", "share of the detections at the default threshold that are faces"),
     "nme": ("lower", "keypoint error over the distance of the eyes, of the faces found"),
     "false_faces": ("lower", "share of the pictures without faces in which one is found at the default threshold"),
@@ -30,9 +30,15 @@ METRICS: dict[str, tuple[str, str]] = {
     "iou": ("higher", "intersection over union of person, mean over the pictures"),
     "boundary_f": ("higher", "F of the outlines within 3 px, mean over the pictures"),
     "mae": ("lower", "mean absolute error of the soft matte"),
+    "accuracy": ("higher", "share of the faces whose answer is the labelled one"),
+    "balanced_accuracy": ("higher", "mean over the answers of their recall"),
+    "calibration_error": ("lower", "distance of scores and accuracy (ECE), on the half that did not set the temperature"),
+    "mean_error": ("lower", "mean distance to the labelled number, in its unit"),
     "false_person": ("lower", "share of the pictures without people with more than 1 % of person area"),
 }
-"""Every measure: which way is better ("" for a number that is no score), and what it is."""
+"""Every measure: which way is better ("" for a number that is no score), and what it is. Where several things are
+measured, a
+row's metric has what it is of before it (``smile accuracy``)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Report:
     rows: ``metric`` (see `METRICS`), ``value``, ``low`` and ``high`` (95 %, None where there is no interval), ``count`` of
         the faces or pictures behind it, ``slice`` ("all" for the whole set), ``better``.
     thresholds: scores that this set suggests, for the card. notes: what a reader should know about the labels.
+    confusions: for each attribute, faces with a label (row) and an answer (column), in the order of its answers.
     """
 
     model: str
@@ -52,6 +59,7 @@ class Report:
     rows: Sequence[Mapping[str, Any]]
     thresholds: Mapping[str, float]
     notes: Sequence[str]
+    confusions: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
     def value(self, metric: str, slice_: str = "all") -> float:
         """One value. Raises `DataError` when the data did not allow it."""
@@ -89,7 +97,7 @@ class Rows(list[dict[str, Any]]):
         if count == 0 or not np.isfinite(value):
             return
         low, high = interval if interval is not None and np.isfinite(interval).all() else (None, None)
-        better = METRICS[metric][0]
+        better = METRICS[metric.split()[-1]][0]
         self.append(
             {"metric": metric, "value": value, "low": low, "high": high, "count": count, "slice": slice_, "better": better}
         )

@@ -20,16 +20,21 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mien.attributes import ATTRIBUTES
 from mien.data.sample import write_imagefolder
 from mien.errors import DataError
+from mien.learn.attribute_loss import AttributeLoss
+from mien.learn.attribute_network import AttributeNetwork
 from mien.learn.cards import training_facts
 from mien.learn.checkpoint import SafeCheckpointIO
 from mien.learn.dataset import Draws, FaceCanvases, MatteCanvases, collate_faces, collate_mattes
 from mien.learn.evaluate import evaluate
 from mien.learn.export import export_network
+from mien.learn.face_patches import FacePatch, FacePatches, collate_patches
 from mien.learn.gather import Gathered, gather
 from mien.learn.losses import FaceLoss, MatteLoss
 from mien.learn.networks import FaceNetwork, MatteNetwork
+from mien.learn.pose import mean_face
 from mien.learn.recipe import Recipe, read_recipe
 from mien.learn.release import release
 from mien.learn.warm_start import warm_start
@@ -43,32 +48,58 @@ _START_BATCHES = 8
 class Task:
     """What training one kind of model takes.
 
-    network: its class. canvases: makes the training pictures. collate: joins them to a batch, pictures first.
-    losses: from the network's answer, the batch and its pictures' (height, width) to named losses with their ``total``.
+    network: its class. canvases: makes the training pictures; its ``weights`` say how often each is drawn.
+    collate: joins them to a batch, pictures (uint8) first. losses: of the network on a batch, whose pictures come as floats
+    beside it: named losses with their ``total``. ready: tells a network what is found in the pictures without training.
     """
 
     network: type[nn.Module]
-    canvases: Callable[[Gathered, int], Any]
+    canvases: Callable[[Recipe, Gathered], Any]
     collate: Callable[[Any], Any]
-    losses: Callable[[Tensor, Any, tuple[int, int]], dict[str, Tensor]]
+    losses: Callable[[Any, Tensor, Any], dict[str, Tensor]]
+    ready: Callable[[Any, Any], None] = lambda network, canvases: None
 
 
 _face_loss, _matte_loss = FaceLoss(), MatteLoss()
 
+
+def _attribute_losses(network: AttributeNetwork, image: Tensor, batch: FacePatch) -> dict[str, Tensor]:
+    crops, frames = network.crops(image, batch.box, batch.keypoints)
+    logits, points = network.read(crops.contiguous(memory_format=torch.channels_last), frames)
+    return AttributeLoss(network.attributes)(logits, points, frames[:, 1].norm(dim=1), batch)
+
+
 TASKS = {
     "faces": Task(
         network=FaceNetwork,
-        canvases=lambda gathered, seed: FaceCanvases(gathered.train, gathered.cache, seed),
+        canvases=lambda recipe, gathered: FaceCanvases(gathered.train, gathered.cache, recipe.seed, gathered.weights),
         collate=collate_faces,
-        losses=lambda answer, batch, size_hw: _face_loss(answer, size_hw, batch[1]),
+        losses=lambda network, image, batch: _face_loss(network(image), (image.shape[2], image.shape[3]), batch[1]),
     ),
     "matte": Task(
         network=MatteNetwork,
-        canvases=lambda gathered, seed: MatteCanvases(
-            gathered.train, gathered.cache, seed, [source.is_composited for source in gathered.origin]
+        canvases=lambda recipe, gathered: MatteCanvases(
+            gathered.train,
+            gathered.cache,
+            recipe.seed,
+            gathered.weights,
+            [source.is_composited for source in gathered.origin],
         ),
         collate=collate_mattes,
-        losses=lambda answer, batch, _: _matte_loss(answer, batch[1].float() / 255, batch[2].float()),
+        losses=lambda network, image, batch: _matte_loss(network(image), batch[1].float() / 255, batch[2].float()),
+    ),
+    "attributes": Task(
+        network=AttributeNetwork,
+        canvases=lambda recipe, gathered: FacePatches(
+            gathered.train,
+            gathered.cache,
+            gathered.origin,
+            [ATTRIBUTES[name] for name in recipe.network["attributes"]],
+            recipe.seed,
+        ),
+        collate=collate_patches,
+        losses=_attribute_losses,
+        ready=lambda network, canvases: network.face.copy_(torch.from_numpy(mean_face(canvases.contours()))),
     ),
 }
 """Every task that can be trained."""
@@ -117,7 +148,7 @@ class Learner(L.LightningModule):
 
     def training_step(self, batch: Any, number: int) -> Tensor:
         image = batch[0].float().contiguous(memory_format=torch.channels_last)
-        losses = self.losses(self.network(image), batch, tuple(image.shape[2:]))
+        losses = self.losses(self.network, image, batch)
         self.log_dict(
             {f"loss/{name}": value.detach() for name, value in losses.items()},
             on_step=False,
@@ -225,15 +256,18 @@ def train(
     gathered = gather(recipe, out.parent / "cache")
     write_imagefolder(gathered.validation, out / "validation")
     schedule = recipe.schedule
-    draws = Draws(gathered.weights, schedule.pictures_per_epoch, schedule.batch, schedule.sizes, recipe.seed)
+    canvases = task.canvases(recipe, gathered)
+    draws = Draws(canvases.weights, schedule.pictures_per_epoch, schedule.batch, schedule.sizes, recipe.seed)
     loader: DataLoader[Any] = DataLoader(
-        task.canvases(gathered, recipe.seed),
+        canvases,
         batch_sampler=draws,
         collate_fn=task.collate,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
     learner = Learner(recipe, schedule.epochs * len(draws))
+    for network in (learner.network, learner.average):
+        task.ready(network, canvases)
     last = out / "checkpoints" / "last.ckpt"
     is_resumed = resume and last.exists()
     if recipe.start and not is_resumed:

@@ -72,8 +72,8 @@ class ModelSession:
         """What may be fed beside the inputs, and what it is when it is not."""
         return self.file.settings
 
-    def run(self, feeds: Mapping[str, NDArray[Any] | float]) -> dict[str, NDArray[Any]]:
-        """Answers by output name. Plain numbers are fed as scalars of the type that the model declares.
+    def run(self, feeds: Mapping[str, NDArray[Any] | float | list[Any]]) -> dict[str, NDArray[Any]]:
+        """Answers by output name. Plain numbers, and lists of them, are fed as the type that the model declares.
 
         Raises `InputError` when an input is missing, unknown or of another type or shape, `ModelError` when the model fails.
         """
@@ -88,10 +88,10 @@ class ModelSession:
             raise _run_error(self.file.path, error) from None
         return dict(zip(self.output_names, answers, strict=True))
 
-    def _array(self, name: str, value: NDArray[Any] | float) -> NDArray[Any]:
+    def _array(self, name: str, value: NDArray[Any] | float | list[Any]) -> NDArray[Any]:
         wanted = _DTYPES.get(self._types[name])
         array: NDArray[Any] = np.asarray(value)
-        if isinstance(value, int | float) and wanted is not None:
+        if isinstance(value, int | float | list) and wanted is not None:
             array = array.astype(wanted)
         if wanted is not None and array.dtype != wanted:
             raise InputError(f"{name}: expected {wanted}, got {array.dtype}")

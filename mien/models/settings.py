@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from mien.models.attributes import AttributeModel
     from mien.models.faces import FaceModel, Rotate
     from mien.models.matte import MatteModel
     from mien.models.session import ModelSession
@@ -20,8 +21,9 @@ FAST_LONG_SIDE = 320
 class Settings:
     """How models are run.
 
-    model, matte_model: the model that finds faces, and the one that tells person from background: a shipped model's name or
-        a model file.
+    model, attribute_model, matte_model: the model that finds faces, the one that reads them, and the one that tells person
+        from background: a shipped model's name or a model file.
+    with_: sensitive attributes to read as well, such as "age"; they are never read unasked.
     min_score, min_size, max_faces, tile, rotate: which faces are looked for and kept, see `FaceModel`.
     fast: see pictures at `FAST_LONG_SIDE`; small faces are missed.
     device: "cpu", "cuda", "openvino" or a provider of onnxruntime; one that is not there is an error.
@@ -29,7 +31,9 @@ class Settings:
     """
 
     model: str | Path = "faces"
+    attribute_model: str | Path = "attributes"
     matte_model: str | Path = "matte"
+    with_: tuple[str, ...] = ()
     min_score: float | None = None
     min_size: float = 0
     max_faces: int | None = None
@@ -41,9 +45,11 @@ class Settings:
 
 
 class FaceOptions(TypedDict, total=False):
-    """Those of the `Settings` that finding faces takes, by keyword."""
+    """Those of the `Settings` that finding and reading faces takes, by keyword."""
 
     model: str | Path
+    attribute_model: str | Path
+    with_: tuple[str, ...]
     min_score: float | None
     min_size: float
     max_faces: int | None
@@ -76,6 +82,17 @@ def face_model(settings: Settings) -> FaceModel:
     )
 
 
+def attribute_model(settings: Settings) -> AttributeModel:
+    """The attribute model that these settings ask for; its file is loaded once. Raises `ModelError` and `InputError`."""
+    from mien.attributes import from_card
+    from mien.models.attributes import AttributeModel
+
+    path, changed_ns = _model_file(settings.attribute_model)
+    session = _attribute_session(path, changed_ns, settings.device, settings.threads)
+    plain = [name for name, one in from_card(session.file.card.attributes).items() if not one.is_sensitive]
+    return AttributeModel(session, names=(*plain, *settings.with_))
+
+
 def matte_model(settings: Settings) -> MatteModel:
     """The matte model that these settings ask for, loaded once and shared. Raises `ModelError` and `InputError`."""
     path, changed_ns = _model_file(settings.matte_model)
@@ -95,6 +112,13 @@ def _face_session(path: Path, changed_ns: int, device: str, threads: int) -> Mod
     from mien.models.faces import FaceModel
 
     return FaceModel(path, device=device, threads=threads).session
+
+
+@lru_cache(maxsize=4)
+def _attribute_session(path: Path, changed_ns: int, device: str, threads: int) -> ModelSession:
+    from mien.models.attributes import AttributeModel
+
+    return AttributeModel(path, device=device, threads=threads).session
 
 
 @lru_cache(maxsize=4)

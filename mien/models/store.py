@@ -79,11 +79,12 @@ def open_model(
     task: str | None = None,
     device: str = "cpu",
     threads: int = 1,
+    inputs: tuple[str, ...] = ("image",),
     outputs: tuple[str, ...] = (),
 ) -> ModelSession:
     """A session of a shipped model or of a model file.
 
-    task: what its card must say; None for any model, even one without a card. outputs: those that it must have.
+    task: what its card must say; None for any model, even one without a card. inputs, outputs: those that it must have.
 
     Raises `ModelError` when there is no such model, it has another task or was altered, `InputError` for a missing device.
     """
@@ -94,9 +95,9 @@ def open_model(
     card = session.file.card
     if card.task != task:
         raise ModelError(f"{path}: expected a model for {task!r}, got one for {card.task!r}")
-    if session.input_names != ("image",) or not set(outputs) <= set(session.output_names):
+    if set(session.input_names) != set(inputs) or not set(outputs) <= set(session.output_names):
         got = f"{', '.join(session.input_names)} to {', '.join(session.output_names)}"
-        raise ModelError(f"{path}: expected a model from image to {', '.join(outputs)}, got {got}")
+        raise ModelError(f"{path}: expected a model from {', '.join(inputs)} to {', '.join(outputs)}, got {got}")
     return session
 
 

@@ -1,0 +1,31 @@
+"""What people said about a face: the label and the votes for an attribute, wherever the set keeps them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mien.attributes import Attribute
+from mien.data.sample import FaceLabel, Sample
+
+
+def known_label(attribute: Attribute, sample: Sample, face: FaceLabel | None) -> Any:
+    """The answer's name, or the number, that a face is labelled with; None where it is not.
+
+    It comes from the face or, for a crop, from the picture. 1 and 0 stand for the first and the second of two answers.
+    """
+    of_face = face.attributes if face is not None else {}
+    label: Any = of_face.get(attribute.name, sample.labels.get(attribute.name) if sample.is_crop else None)
+    if len(attribute.answers) == 2 and isinstance(label, int | float) and label in (0, 1):
+        label = attribute.answers[0 if label else 1]
+    is_known = label in attribute.answers if attribute.answers else isinstance(label, int | float)
+    return label if is_known else None
+
+
+def known_votes(attribute: Attribute, sample: Sample) -> dict[str, float]:
+    """How many people gave each answer to a crop; empty where they were not counted."""
+    votes = {
+        answer: float(sample.labels[f"votes_{answer}"])
+        for answer in attribute.answers
+        if sample.is_crop and sample.labels.get(f"votes_{answer}") is not None
+    }
+    return votes if sum(votes.values()) > 0 else {}

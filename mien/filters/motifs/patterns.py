@@ -1,0 +1,185 @@
+"""Drawn patterns: studio paper, stripes, paper-cut waves, tiles, halftone print, neon tubes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from mien.filters.motifs.canvas import Canvas, Picture, Plane, mixed, ramp, scaled, screened, shifted, smoothstep, srgb_of
+from mien.filters.motifs.motif import FINE, SHARP, register
+
+_STRIPE, _WAVE_LAYERS, _TILE = 0.115, 7, 0.086
+_DOT = 0.021
+_DOT_ANGLE_DEG = 24.0
+
+
+@register("studio")
+def studio(canvas: Canvas, _: Picture) -> Picture:
+    """A seamless sheet in a pale tone of the scheme, as behind a studio portrait."""
+    x, y, radius = canvas.head
+    base = canvas.scheme.base
+    pale = base if canvas.is_named else np.array(shifted(base, 0.90 - base[0], 0.42), np.float32)
+    away = np.hypot(canvas.x - x - 0.25 * canvas.light_side, (canvas.y - y) * 0.85) / max(canvas.width, canvas.height)
+    floor = smoothstep(0.78, 1.0, canvas.y / canvas.height)
+    return ramp(1 - away - 0.18 * floor, [(0.0, shifted(pale, -0.16, 1.5)), (0.6, shifted(pale, 0.0)), (1.0, shifted(pale, 0.07, 0.6))])
+
+
+@register("stripes", longest=SHARP)
+def stripes(canvas: Canvas, _: Picture) -> Picture:
+    """Slanting bands of cut paper in the scheme's colours, wide and narrow by turns, each with the shadow of the next."""
+    slant = canvas.light_side * np.float32(0.62)
+    along = (canvas.x + slant * canvas.y) / np.float32(np.hypot(1, 0.62)) + 10
+    scheme = canvas.scheme
+    colours = [
+        shifted(scheme.base, 0.0),
+        shifted(scheme.deep, 0.02),
+        shifted(scheme.base, 0.16, 0.7),
+        shifted(scheme.accent, 0.03),
+        shifted(scheme.page, -0.01, 2.0),
+        shifted(scheme.glow, 0.05),
+    ]
+    widths = np.array([1.0, 0.55, 0.30, 1.15, 0.30, 0.75]) * _STRIPE
+    ends = np.cumsum(widths).astype(np.float32)
+    at = along % ends[-1]
+    band = np.searchsorted(ends, at.ravel(), side="right").reshape(at.shape).clip(0, len(widths) - 1)
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.float32)
+    inside = at - starts[band]
+    tones = srgb_of(colours)
+    picture = tones[band]
+    previous = tones[(band - 1) % len(widths)]
+    picture = previous + (picture - previous) * np.clip(inside * np.float32(canvas.unit) + 0.5, 0, 1)[..., None]
+    shade = 1 - 0.20 * np.exp(-inside / 0.012) - 0.05 * np.exp(-inside / 0.05)
+    light = 1.04 - 0.10 * np.hypot(canvas.x - canvas.head[0], canvas.y - canvas.head[1]) / max(canvas.width, canvas.height)
+    return scaled(picture, shade * light)
+
+
+@register("waves", layer="land", longest=SHARP)
+def waves(canvas: Canvas, below: Picture) -> Picture:
+    """Rolling layers of cut paper, each with a soft shadow on the one behind. Over a sky they take its lower part."""
+    scheme = canvas.scheme
+    random = canvas.random("waves")
+    picture = below
+    first = 0.60 if canvas.is_overlay else 0.10
+    stops = [(0.0, shifted(scheme.glow, 0.10, 0.8)), (0.45, shifted(scheme.base, 0.0)), (0.75, shifted(scheme.accent, -0.08)), (1.0, shifted(scheme.deep, -0.10))]
+    tones = ramp(np.linspace(0, 1, _WAVE_LAYERS, dtype=np.float32)[None], stops)[0]
+    shrink = max(1, int(canvas.unit / 360))
+    for layer in range(_WAVE_LAYERS):
+        share = layer / (_WAVE_LAYERS - 1)
+        foot = (first + (1.0 - first) * 0.90 * share) * canvas.height
+        pace, start, second = random.uniform(3.2, 5.2), random.uniform(0, 6.28), random.uniform(0, 6.28)
+        swing = 0.058 * np.sin(pace * canvas.x + start) + 0.026 * np.sin(1.9 * pace * canvas.x + second) + 0.02 * canvas.x * (-1) ** layer
+        under = canvas.y - (foot + swing)
+        shadow = np.exp(-np.clip(-under, 0, None) / 0.034) * 0.30
+        picture = scaled(picture, 1 - shadow * (under < 0.01))
+        edge = 1 + 0.10 * np.exp(-np.clip(under, 0, None) / 0.006) + 0.05 * np.exp(-np.clip(under, 0, None) / 0.09)
+        fibre = 1.0
+        picture = mixed(picture, np.clip(tones[layer] * (edge * fibre)[..., None], 0, 1), canvas.cover(-under))
+    del shrink
+    return picture
+
+
+@register("grid", layer="surface", longest=SHARP)
+def grid(canvas: Canvas, below: Picture) -> Picture:
+    """Glazed square tiles with a fine joint, each a little different; over another motif, a mosaic of it."""
+    columns, rows = canvas.x / _TILE, canvas.y / _TILE
+    shift = float(canvas.random("start").random())
+    columns, rows = columns + shift, rows + shift
+    column, row = np.floor(columns).astype(int), np.floor(rows).astype(int)
+    count = (int(row.max()) + 1, int(column.max()) + 1)
+    to_x = ((np.arange(count[1]) + 0.5 - shift) * _TILE * canvas.unit - 0.5).astype(np.float32)
+    to_y = ((np.arange(count[0]) + 0.5 - shift) * _TILE * canvas.unit - 0.5).astype(np.float32)
+    smooth = canvas.blurred(below, 0.3 * _TILE)
+    tones = cv2.remap(smooth, *np.meshgrid(to_x, to_y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    random = canvas.random("tiles")
+    table = random.standard_normal((128, 128, 2)).astype(np.float32)[: count[0], : count[1]]
+    tones = np.clip(tones * (1 + 0.065 * table[..., :1]), 0, 1)
+    if not canvas.is_overlay:
+        special = table[..., 1] > 1.45
+        tones[special] = srgb_of(shifted(canvas.scheme.accent, 0.03)) * 0.75 + tones[special] * 0.25
+    picture = tones[row[:, 0]][:, column[0]]
+    away_x, away_y = np.abs(columns - column - 0.5), np.abs(rows - row - 0.5)
+    corner = np.float32(0.10)
+    edge = np.hypot(np.maximum(away_x - 0.465 + corner, 0), np.maximum(away_y - 0.465 + corner, 0)) - corner
+    part_x, part_y = columns - column - 0.5, rows - row - 0.5
+    gloss = 1 + 0.10 * (-part_y - 0.5 * canvas.light_side * -part_x) + 0.05 * np.exp(-np.abs(edge) / 0.035) * (np.sign(-part_y))
+    joint = np.minimum(smooth * np.float32(0.55) + np.float32(0.36), 1)
+    return mixed(joint, scaled(picture, gloss), canvas.cover(edge * np.float32(_TILE)))
+
+
+@register("halftone", layer="surface", longest=SHARP)
+def halftone(canvas: Canvas, below: Picture) -> Picture:
+    """Dots of a coarse print that grow away from the head, in two inks on paper; over another motif, a print of it."""
+    turn = np.deg2rad(_DOT_ANGLE_DEG)
+    across = (np.float32(np.cos(turn)) * canvas.x + np.float32(np.sin(turn)) * canvas.y) / np.float32(_DOT)
+    down = (np.float32(np.cos(turn)) * canvas.y - np.float32(np.sin(turn)) * canvas.x) / np.float32(_DOT)
+    away = np.hypot(across - np.floor(across) - 0.5, down - np.floor(down) - 0.5)
+    scheme = canvas.scheme
+    if canvas.is_overlay:
+        smooth = canvas.blurred(below, 0.35 * _DOT)
+        darkness = 1 - smooth @ np.array([0.30, 0.59, 0.11], np.float32)
+        radius = np.sqrt(np.clip(0.05 + 0.75 * darkness, 0, 1)) * 0.74
+        ground = np.minimum(0.35 + 0.75 * smooth, 1).astype(np.float32)
+        return mixed(ground, smooth * np.float32(0.72), canvas.cover((away - radius) * np.float32(_DOT)))
+    x, y, radius_of_head = canvas.head
+    far = np.hypot(canvas.x - x, canvas.y - y) / np.float32(max(canvas.width, canvas.height))
+    slope = 0.5 + 0.55 * (canvas.y / canvas.height - 0.5) - 0.3 * canvas.light_side * (canvas.x / canvas.width - 0.5)
+    level = np.clip(1.25 * (far - 0.18) + 0.55 * (slope - 0.35), 0, 1)
+    radius = np.sqrt(level).astype(np.float32) * 0.72
+    rays = np.arctan2(canvas.y - y, canvas.x - x) * np.float32(12 / np.pi)
+    beam = smoothstep(-0.03, 0.03, np.abs(rays % 2 - 1) - 0.5) * smoothstep(0.6, 1.6, far / max(radius_of_head, 0.05) * max(canvas.width, canvas.height) / 1.5)
+    light = srgb_of(shifted(scheme.base, 0.18, 0.75))
+    lighter = srgb_of(shifted(scheme.base, 0.24, 0.55))
+    ground = light + (lighter - light) * beam[..., None]
+    ink = srgb_of(shifted(scheme.deep, -0.02, 1.15))
+    return mixed(ground.astype(np.float32), ink, canvas.cover((away - radius) * np.float32(_DOT)) * 0.92)
+
+
+@register("neon", layer="scatter", ground=("night",), longest=FINE)
+def neon(canvas: Canvas, below: Picture) -> Picture:
+    """Glass tubes of light round the head and along the sides, their glow in the haze and on a brick wall."""
+    x, y, radius = canvas.head
+    scheme = canvas.scheme
+    first = srgb_of((0.70, 0.24, float(scheme.accent[2])))
+    second = srgb_of((0.74, 0.19, float((scheme.base[2] + (0 if canvas.is_named else 15)) % 360)))
+    ring = float(np.clip(1.75 * radius, 0.24, 0.42))
+    circle = np.abs(np.hypot(canvas.x - x, canvas.y - y) - ring)
+    inner = np.abs(np.hypot(canvas.x - x, canvas.y - y) - ring - 0.045)
+    angle = np.arctan2(canvas.y - y, canvas.x - x)
+    gap = np.abs((angle - 0.9 * canvas.light_side + np.pi) % (2 * np.pi) - np.pi)
+    inner = inner + 0.5 * smoothstep(1.75, 1.6, gap)
+    bars: Plane = np.full(canvas.shape, 9.0, np.float32)
+    for number in range(3):
+        for side in (-1, 1):
+            centre = x + side * (ring + 0.20 + 0.10 * number)
+            lean = canvas.x - centre - side * 0.25 * (canvas.y - y)
+            past = np.maximum(np.abs(canvas.y - y - 0.06 * number) - (0.34 - 0.07 * number), 0)
+            bars = np.minimum(bars, np.hypot(lean, past))
+    if not canvas.is_overlay:
+        below = _bricks(canvas)
+    wide = 0.55 * _falloff(circle, 0.16) + 0.35 * _falloff(inner, 0.10)
+    lit = np.float32(0.10) + wide[..., None] * first + (0.40 * _falloff(bars, 0.13))[..., None] * second
+    picture = np.minimum(below * (0.55 + 2.6 * lit), 1) if not canvas.is_overlay else screened(below * np.float32(0.85), 0.25 * lit)
+    for tube, colour in ((circle, first), (inner, second), (bars, second)):
+        picture = screened(picture, 0.55 * _falloff(tube, 0.030), colour)
+        picture = screened(picture, 0.95 * np.exp(-((tube / 0.0075) ** 2)), colour)
+        picture = screened(picture, np.exp(-((tube / 0.0042) ** 2)) * 0.9, 0.4 * colour + 0.6)
+    return picture
+
+
+def _falloff(away: Plane, reach: float) -> Plane:
+    return np.asarray(1 / (1 + (away / np.float32(reach)) ** 2) ** 1.5, np.float32)
+
+
+def _bricks(canvas: Canvas) -> Picture:
+    """A dark wall for the tubes to shine on, (H, W, 3)."""
+    high, wide = 0.048, 0.125
+    row = np.floor(canvas.y / high)
+    column = canvas.x / wide + 0.5 * (row % 2)
+    part_x, part_y = (column - np.floor(column) - 0.5) * wide, (canvas.y / high - row - 0.5) * high
+    edge = np.maximum(np.abs(part_x) - wide / 2, np.abs(part_y) - high / 2) + 0.0035 + 0.0012 * canvas.noise("chips", 30.0)
+    table = canvas.random("bricks").random((64, 64)).astype(np.float32)
+    tone = table[row.astype(int) % 64, np.floor(column).astype(int) % 64]
+    rough = canvas.fractal("rough", 26.0, 4, gain=0.65)
+    stone = srgb_of((0.30, 0.035, float(canvas.scheme.deep[2])))
+    brick = canvas.cover(edge) * (0.75 + 0.40 * tone + 0.10 * rough) + (1 - canvas.cover(edge)) * (0.42 + 0.05 * rough)
+    return scaled(np.broadcast_to(stone, (*canvas.shape, 3)).astype(np.float32), brick)

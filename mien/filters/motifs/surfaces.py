@@ -1,0 +1,151 @@
+"""What one can touch: painted canvas, paper, marble, watercolour. Over other motifs they give those their relief."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mien.filters.motifs.canvas import Canvas, Picture, Plane, mixed, ramp, scaled, shifted, smoothstep, srgb_of
+from mien.filters.motifs.motif import FINE, register
+
+_WEAVE_CELLS = 170.0
+_FOLDS = 13
+_WASHES = 4
+
+
+def _head_light(canvas: Canvas, reach: float = 0.9) -> Plane:
+    """(H, W), 1 behind the head and falling to 0 far from it."""
+    x, y, _ = canvas.head
+    away = np.hypot(canvas.x - x, canvas.y - y) / (reach * max(canvas.width, canvas.height))
+    return np.asarray(np.exp(-((1.5 * away) ** 2)), np.float32)
+
+
+@register("texture", layer="surface", longest=FINE)
+def texture(canvas: Canvas, below: Picture) -> Picture:
+    """A painter's studio backdrop: broad mottled strokes in neighbouring tones on a woven canvas, lit behind the head."""
+    strokes = canvas.fractal("strokes", 2.2, 5, gain=0.62)
+    strokes = canvas.moved(strokes, 0.09 * canvas.noise("bristle-x", 5.0), 0.09 * canvas.noise("bristle-y", 5.0))
+    weave = canvas.noise("warp", _WEAVE_CELLS, 0.35) + canvas.noise("weft", _WEAVE_CELLS * 0.5, 3.0)
+    relief = 0.013 * weave + 0.030 * np.clip(canvas.fractal("plaster", 14.0, 4, gain=0.65), -2, 2)
+    if canvas.is_overlay:
+        return scaled(below, 1 + 1.5 * relief + 0.055 * np.clip(strokes, -2, 2))
+    base, deep, glow, accent = canvas.scheme.base, canvas.scheme.deep, canvas.scheme.glow, canvas.scheme.accent
+    light = _head_light(canvas)
+    stops = [
+        (0.0, shifted(deep, -0.12, 0.75)),
+        (0.38, shifted(deep, 0.0, 0.7)),
+        (0.70, shifted(base, 0.02, 0.62)),
+        (1.0, shifted(glow, 0.06, 0.6)),
+    ]
+    picture = ramp(0.14 + 0.62 * light + 0.11 * strokes, stops)
+    tinge = smoothstep(0.2, 1.8, canvas.fractal("tinge", 1.4, 4)) * 0.38
+    picture = mixed(picture, srgb_of(shifted(accent, base[0] - accent[0], 0.7)), tinge * (0.35 + 0.65 * light))
+    return scaled(picture, 1 + relief)
+
+
+@register("paper", layer="surface", longest=FINE)
+def paper(canvas: Canvas, below: Picture) -> Picture:
+    """A sheet that was crumpled and smoothed out again: creases between flat facets, fibres in the light from the side."""
+    random = canvas.random("folds")
+    wander = 0.030
+    x = canvas.x + wander * canvas.noise("wander-x", 3.0)
+    y = canvas.y + wander * canvas.noise("wander-y", 3.0)
+    height = np.zeros(canvas.shape, np.float32)
+    for fold in range(_FOLDS):
+        angle = random.uniform(0, np.pi)
+        across = np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y
+        offset = random.uniform(across.min() - 0.05, across.max() + 0.05) if fold else across.mean()
+        local = smoothstep(-0.3, 0.9, canvas.noise(f"reach{fold}", 0.9))
+        height += np.float32(random.choice((-1, 1)) * random.uniform(0.4, 1.0)) * np.abs(across - np.float32(offset)) * local
+    crumple = canvas.fractal("crumple", 2.0, 3, is_ridged=True)
+    height = height + 0.05 * crumple
+    step = 0.004
+    slope = canvas.moved(height, step * canvas.light_side, -step * 0.7) - canvas.moved(height, -step * canvas.light_side, step * 0.7)
+    slope = np.clip(canvas.blurred(slope, 0.0025) / np.float32(2 * step), -3, 3)
+    fibre = canvas.noise("fibre", 120.0, 2.5) + canvas.noise("pulp", 190.0)
+    relief = -0.060 * slope + 0.007 * fibre + 0.02 * canvas.noise("shade", 1.0)
+    if canvas.is_overlay:
+        return scaled(below, 1 + relief)
+    base = canvas.scheme.base
+    tone = base if canvas.is_named else shifted(base, 0.90 - base[0], 0.30)
+    light = _head_light(canvas, 1.1)
+    stops = [(0.0, shifted(np.array(tone), -0.10, 1.2)), (1.0, shifted(np.array(tone), 0.05, 0.9))]
+    return scaled(ramp(0.25 + 0.75 * light, stops), 0.985 + relief)
+
+
+@register("marble", longest=FINE)
+def marble(canvas: Canvas, _: Picture) -> Picture:
+    """Polished stone: clouds of mineral, grey veins along warped cracks, and a thin thread of gold.
+
+    Veins are where warped noise crosses 0 (Perlin, "An Image Synthesizer", SIGGRAPH 1985, after its marble).
+    """
+    bend_x, bend_y = canvas.fractal("bend-x", 1.6, 5, gain=0.55), canvas.fractal("bend-y", 1.6, 5, gain=0.55)
+    clouds = canvas.moved(canvas.fractal("clouds", 1.2, 5, gain=0.58), 0.22 * bend_x, 0.22 * bend_y)
+
+    def veins(key: str, cells: float, width: float, bend: float) -> Plane:
+        field = canvas.moved(canvas.noise(key, cells, 1.5), bend * bend_x, bend * bend_y)
+        thick = width * (0.35 + 0.65 * smoothstep(-1.0, 1.4, clouds + 0.5 * bend_x))
+        return np.asarray(np.exp(-np.abs(field) / thick), np.float32)
+
+    base = canvas.scheme.base
+    pale = shifted(base, 0.0, 1.0) if canvas.is_named else shifted(base, 0.90 - base[0], 0.16)
+    stone = np.array(pale, np.float32)
+    dark = shifted(stone, -0.20, 1.25 if canvas.is_named else 2.2)
+    light = shifted(stone, 0.10 if canvas.is_named else 0.06, 0.7)
+    stops = [(0.0, dark), (0.5, tuple(float(v) for v in stone)), (1.0, light)]
+    picture = ramp(0.60 + 0.17 * clouds, stops)
+    vein = (0.10, float(0.7 * base[1]), float(base[2])) if stone[0] < 0.5 else (float(stone[0] - 0.42), float(0.3 * base[1]), float(base[2]))
+    if stone[0] < 0.62:
+        vein = (0.93, 0.02, float(base[2]))
+    picture = mixed(picture, srgb_of(vein), 0.50 * veins("wide", 1.1, 0.16, 0.30))
+    picture = mixed(picture, srgb_of(vein), 0.72 * veins("narrow", 1.7, 0.028, 0.34))
+    picture = mixed(picture, srgb_of(vein), 0.30 * veins("hair", 3.6, 0.035, 0.26))
+    gold = veins("gold", 0.85, 0.020, 0.42) * smoothstep(-0.4, 0.5, canvas.noise("seam", 1.3))
+    glint = np.clip(0.5 + 0.30 * canvas.fractal("glint", 22.0, 3), 0, 1)
+    metal = ramp(glint, [(0.0, (0.52, 0.10, 72.0)), (0.6, (0.76, 0.125, 84.0)), (1.0, (0.95, 0.07, 95.0))])
+    picture = mixed(picture, metal, smoothstep(0.35, 0.62, gold))
+    return scaled(picture, 0.95 + 0.08 * _head_light(canvas))
+
+
+@register("watercolour", layer="surface", ground=("studio",), longest=FINE)
+def watercolour(canvas: Canvas, below: Picture) -> Picture:
+    """Wet washes on rough paper: pigment gathers at their drying edges and in the paper's grain. Over another motif, that
+    motif is what was painted."""
+    warp_x, warp_y = canvas.fractal("run-x", 2.6, 5, gain=0.6), canvas.fractal("run-y", 2.6, 5, gain=0.6)
+    grain = canvas.fractal("grain", 85.0, 3, gain=0.7)
+    sheet = srgb_of((0.975, 0.010, 85.0))
+    picture = np.broadcast_to(sheet, below.shape).astype(np.float32)
+    x, y, _ = canvas.head
+    if canvas.is_overlay:
+        painted = canvas.moved(canvas.blurred(below, 0.006)[..., 1], 0.0, 0.0)
+        washed = np.stack([canvas.moved(np.ascontiguousarray(below[..., k]), 0.022 * warp_x, 0.022 * warp_y) for k in range(3)], -1)
+        edge_x = np.minimum(canvas.x, canvas.width - canvas.x)
+        edge_y = np.minimum(canvas.y, canvas.height - canvas.y)
+        field = (np.minimum(edge_x, edge_y) - 0.055) / 0.06 + 0.5 * warp_x
+        wash, rim = _wash(field, 0.16)
+        flow = 1 + 0.05 * warp_y - 0.035 * grain - 0.10 * rim
+        lifted = sheet - (sheet - washed) * np.float32(0.90)
+        del painted
+        return scaled(mixed(picture, scaled(lifted, flow), wash), 1 + 0.010 * grain)
+    random = canvas.random("washes")
+    scheme = canvas.scheme
+    inks = (scheme.base, scheme.accent, scheme.glow, scheme.deep)
+    for number in range(_WASHES):
+        ink = shifted(inks[number], 0.80 - inks[number][0] - 0.06 * number, 0.95)
+        angle = 2.4 * number + random.uniform(-0.5, 0.5)
+        centre_x = x + 0.30 * canvas.width * np.cos(angle)
+        centre_y = y + 0.26 * canvas.height * np.sin(angle)
+        away = np.hypot((canvas.x - centre_x) / canvas.width, (canvas.y - centre_y) / canvas.height)
+        reach = 0.42 - 0.035 * number
+        field = (reach - away.astype(np.float32)) * 7 + 0.8 * canvas.moved(canvas.fractal(f"wash{number}", 1.8, 5, gain=0.6), 0.05 * warp_x, 0.05 * warp_y)
+        wash, rim = _wash(field, 0.10 + 0.30 * float(random.random()))
+        depth = wash * (0.66 + 0.20 * canvas.noise(f"pool{number}", 1.6)) + 0.34 * rim
+        depth = np.clip(depth * (1 - 0.07 * grain), 0, 1)
+        picture *= 1 - depth[..., None] * (1 - srgb_of(ink))
+    drops = smoothstep(2.35, 2.6, canvas.noise("drops", 13.0)) * smoothstep(-0.2, 1.2, canvas.noise("spray", 1.4))
+    picture *= 1 - 0.5 * drops[..., None] * (1 - srgb_of(shifted(scheme.base, 0.05)))
+    return scaled(picture, 1 + 0.012 * grain)
+
+
+def _wash(field: Plane, softness: float) -> tuple[Plane, Plane]:
+    """Coverage of the wash where the field is above 0, and the dark rim just inside its edge, both (H, W)."""
+    return smoothstep(0, softness, field), np.asarray(np.exp(-(((field - 0.14) / 0.14) ** 2)), np.float32)

@@ -1,0 +1,242 @@
+"""Judging a model that reads faces: each attribute on the faces that are labelled for it, whole and in slices.
+
+A crop is read as it is, as a face that fills its picture; where contour points are judged, the face is first found by the
+shipped face model, as it is in use. Faces in pictures are read with their labelled boxes and keypoints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien import metrics
+from mien.attributes import Attribute
+from mien.data.answers import known_label
+from mien.data.sample import FaceLabel, Sample
+from mien.errors import DataError
+from mien.geometry import iou
+from mien.learn.scores import Rows
+from mien.models.attributes import AttributeModel, whole_picture
+from mien.models.faces import FaceModel
+from mien.types import Faces
+
+MIN_SIDE = 16
+_SIZES = ((16, 32), (32, 64), (64, 128), (128, np.inf))
+_DARK, _TURNED = 0.25, 20.0
+_LEAST_SLICE = 30
+_FAIRNESS = ("gender", "ethnicity_label")
+_TEMPERATURES = np.geomspace(0.4, 4, 93)
+_WANTED_ACCURACY, _LEAST_COVERAGE = 0.95, 0.85
+
+
+@dataclass
+class Read:
+    """Faces labelled for one attribute: columns (N, K), labels, and what their slices are."""
+
+    columns: list[NDArray[np.float32]] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    slices: list[list[str]] = field(default_factory=list)
+
+    def add(self, column: NDArray[np.float32], label: Any, group: str, slices: list[str]) -> None:
+        """One more face."""
+        self.columns.append(column)
+        self.labels.append(label)
+        self.groups.append(group)
+        self.slices.append(slices)
+
+    def parts(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Name and rows of each slice that is large enough and not everything."""
+        for name in sorted({name for names in self.slices for name in names}):
+            rows = np.flatnonzero([name in names for names in self.slices])
+            if _LEAST_SLICE <= len(rows) < len(self.labels):
+                yield name, rows
+
+
+def read_faces(
+    model: str | Path, seen: Iterator[tuple[Sample, NDArray[np.uint8]]], threads: int
+) -> tuple[Mapping[str, Attribute], dict[str, Read]]:
+    """What the model says of every labelled face, by attribute."""
+    from mien.attributes import from_card
+    from mien.models.onnx_file import read_onnx
+    from mien.models.store import model_path
+
+    names = [entry["name"] for entry in read_onnx(model_path(model)).card.attributes]
+    reader = AttributeModel(model, names=names, threads=threads)
+    known = from_card(reader.card.attributes)
+    finder: FaceModel | None = None
+    read: dict[str, Read] = {name: Read() for name in known}
+    for sample, image in seen:
+        labelled = [f for f in sample.faces or () if not f.is_ignored and min(f.box[2:] - f.box[:2]) >= MIN_SIDE]
+        has_points = sample.labels.get("landmarks68") is not None
+        if sample.is_crop and has_points and labelled:
+            finder = finder or FaceModel("faces", threads=threads)
+            faces = _found(finder, image, labelled[0])
+        elif sample.is_crop and sample.faces is None:
+            faces = whole_picture(image)
+        elif labelled:
+            faces = Faces([f.box for f in labelled], np.ones(len(labelled)), [f.keypoints for f in labelled])  # type: ignore[arg-type]
+        else:
+            continue
+        answers = reader(image, faces)
+        for row in range(len(faces)):
+            _note(read, known, sample, labelled[row] if labelled else None, answers, row)
+    return known, read
+
+
+def _found(finder: FaceModel, image: NDArray[np.uint8], face: FaceLabel) -> Faces:
+    """The face as the detector sees it, else as labelled, without keypoints."""
+    found = finder(image)
+    if len(found):
+        overlaps = iou(found.boxes, face.box[None])[:, 0]
+        if overlaps.max() > 0.3:
+            return found[[int(overlaps.argmax())]]
+    return Faces(face.box[None], np.ones(1), np.full((1, 5, 2), np.nan))  # type: ignore[arg-type]
+
+
+def _note(
+    read: Mapping[str, Read],
+    known: Mapping[str, Attribute],
+    sample: Sample,
+    face: FaceLabel | None,
+    answers: Faces,
+    row: int,
+) -> None:
+    group = f"group/{sample.group}" if sample.group else f"picture/{sample.name}"
+    extent = answers.boxes[row, 2:] - answers.boxes[row, :2]
+    slices = [f"source: {sample.source}"] if sample.source else []
+    slices += [f"size: {low} to {high:g} px" for low, high in _SIZES if low <= extent.min() < high]
+    if "quality" in answers.attributes and answers.attributes["quality"][row, 0] < _DARK:
+        slices.append("light: dark")
+    if "pose" in answers.attributes and abs(answers.attributes["pose"][row, 0]) > _TURNED:
+        slices.append(f"yaw: over {_TURNED:g} degrees")
+    slices += [f"{name}: {sample.labels[name]}" for name in _FAIRNESS if isinstance(sample.labels.get(name), str)]
+    for name, attribute in known.items():
+        column = answers.attributes[name][row]
+        if attribute.points:
+            points = sample.labels.get(name)
+            if points is not None:
+                read[name].add(column, np.asarray(points, np.float32).reshape(-1, 2), group, slices)
+        elif not attribute.parts and (label := known_label(attribute, sample, face)) is not None:
+            read[name].add(column, label, group, slices)
+
+
+def attribute_rows(
+    known: Mapping[str, Attribute], read: Mapping[str, Read], data: str
+) -> tuple[Rows, dict[str, float], dict[str, list[list[int]]]]:
+    """Scores, what calibrates the model (``temperature_NAME``, ``abstain_NAME``) and the confusion matrix of each
+    attribute."""
+    rows, confusions = Rows(), {}
+    suggested: dict[str, float] = {}
+    for name, attribute in known.items():
+        faces = read[name]
+        if not faces.labels:
+            continue
+        if attribute.answers:
+            found, confusion = _answer_rows(rows, attribute, faces)
+            suggested |= found
+            confusions[name] = confusion.tolist()
+        elif attribute.points:
+            _point_rows(rows, attribute, faces)
+        else:
+            _number_rows(rows, attribute, faces)
+            columns = np.array(faces.columns)
+            share = np.abs(columns[:, 0] - np.array(faces.labels, float)) / columns[:, 1]
+            suggested[f"spread_{name}"] = round(float(np.quantile(share, 0.683)), 3)
+    if not rows:
+        raise DataError(f"{data}: expected faces labelled for one of {', '.join(known)}, found none")
+    return rows, suggested, confusions
+
+
+def _answer_rows(rows: Rows, attribute: Attribute, faces: Read) -> tuple[dict[str, float], NDArray[np.int64]]:
+    name = attribute.name
+    scores = np.array(faces.columns, np.float64)
+    labels = np.array([attribute.answers.index(label) for label in faces.labels])
+    answers = scores.argmax(1)
+    hits = answers == labels
+    rows.share(f"{name} accuracy", hits, faces.groups)
+    present = [k for k in range(len(attribute.answers)) if (labels == k).any()]
+
+    def balanced(weights: metrics.Float) -> metrics.Float:
+        shares = [metrics.ratio(hits & (labels == k), labels == k)(weights) for k in present]
+        return np.mean(shares, axis=0)
+
+    rows.estimate(f"{name} balanced_accuracy", balanced, faces.groups, len(hits))
+    for k in present:
+        of_k = np.flatnonzero(labels == k)
+        rows.share(f"{name} recall", hits[of_k], [faces.groups[row] for row in of_k], attribute.answers[k])
+    for slice_, members in faces.parts():
+        rows.share(f"{name} accuracy", hits[members], [faces.groups[row] for row in members], slice_)
+    is_first = np.array([hashlib.sha256(group.encode()).digest()[0] % 2 == 0 for group in faces.groups])
+    logs = np.log(np.clip(scores, 1e-7, 1))
+    temperature = _temperature(logs[is_first], labels[is_first])
+    rows.put(f"{name} calibration_error", metrics.calibration_error(scores.max(1)[~is_first], hits[~is_first]), len(hits))
+    sharpened = np.exp(logs / temperature)
+    sharpened /= sharpened.sum(1, keepdims=True)
+    found = {
+        f"temperature_{name}": round(temperature, 4),
+        f"abstain_{name}": round(_abstain_below(sharpened.max(1)[is_first], hits[is_first]), 3),
+    }
+    return found, metrics.confusion_matrix(labels, answers, len(attribute.answers))
+
+
+def _temperature(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """What logarithms of probabilities are divided by so that their likelihood is greatest (Guo et al. 2017)."""
+    if not len(logs):
+        return 1.0
+    losses = []
+    for temperature in _TEMPERATURES:
+        scaled = logs / temperature
+        scaled -= np.log(np.exp(scaled).sum(1, keepdims=True))
+        losses.append(-scaled[np.arange(len(labels)), labels].mean())
+    return float(_TEMPERATURES[int(np.argmin(losses))])
+
+
+def _abstain_below(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> float:
+    """The lowest score from which on `_WANTED_ACCURACY` of the answers are right, as far as `_LEAST_COVERAGE` of the faces
+    still get one; 0 where all of them may.
+    """
+    order = np.argsort(-confidence)
+    right = np.cumsum(hits[order]) / np.arange(1, len(order) + 1)
+    if not len(order) or right[-1] >= _WANTED_ACCURACY:
+        return 0.0
+    good = np.flatnonzero(right >= _WANTED_ACCURACY)
+    kept = max(int(good[-1]) + 1 if len(good) else 0, round(_LEAST_COVERAGE * len(order)))
+    return float(confidence[order[min(kept, len(order)) - 1]])
+
+
+def _number_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
+    errors = np.abs(np.array(faces.columns)[:, 0] - np.array(faces.labels, float))
+    rows.estimate(f"{attribute.name} mean_error", metrics.ratio(errors), faces.groups, len(errors))
+    low, high = attribute.span
+    edges = np.linspace(low, high, 6)
+    bands = [f"{attribute.name}: {a:g} to {b:g}" for a, b in itertools.pairwise(edges)]
+    where = np.clip(np.searchsorted(edges, faces.labels, side="right") - 1, 0, len(bands) - 1)
+    for number, band in enumerate(bands):
+        _error_slice(rows, f"{attribute.name} mean_error", errors, faces.groups, np.flatnonzero(where == number), band)
+    for slice_, members in faces.parts():
+        _error_slice(rows, f"{attribute.name} mean_error", errors, faces.groups, members, slice_)
+
+
+def _point_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
+    points = np.array(faces.columns).reshape(len(faces.labels), -1, 2)
+    truth = np.array(faces.labels)
+    eyes = np.linalg.norm(truth[:, 42:48].mean(1) - truth[:, 36:42].mean(1), axis=1)
+    errors = np.linalg.norm(points - truth, axis=2).mean(1) / np.maximum(eyes, 1)
+    rows.estimate(f"{attribute.name} nme", metrics.ratio(errors), faces.groups, len(errors))
+    for slice_, members in faces.parts():
+        _error_slice(rows, f"{attribute.name} nme", errors, faces.groups, members, slice_)
+
+
+def _error_slice(
+    rows: Rows, metric: str, errors: NDArray[Any], groups: Sequence[str], members: NDArray[np.int64], slice_: str
+) -> None:
+    if len(members) >= _LEAST_SLICE:
+        rows.estimate(metric, metrics.ratio(errors[members]), [groups[row] for row in members], len(members), slice_)

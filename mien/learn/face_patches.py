@@ -1,0 +1,275 @@
+"""Training pictures for the attribute network: one face a patch, moved, lit and blurred as faces really come."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mien.attributes import Attribute
+from mien.data.augment import FaceRows, Looks, similarity, warp_faces, warp_image
+from mien.data.sample import FaceLabel, Sample
+from mien.geometry import transform_points
+from mien.learn.attribute_network import POINTS, FaceCrops
+from mien.learn.attribute_targets import MIRRORED_POINTS, face_points, face_targets
+from mien.learn.cache import PictureCache
+from mien.learn.dataset import Draw
+from mien.learn.recipe import DataSource
+from mien.media.write import whole_file
+from mien.models.faces import FaceModel
+from mien.models.store import model_path
+
+log = logging.getLogger(__name__)
+
+MIN_SIDE = 14.0
+_ALIGNED_SHARE = 0.65
+_MARGIN = 0.35
+_MOST_BALANCE = 4.0
+
+
+class FacePatch(NamedTuple):
+    """A batch, or one item before it is joined: patches (B, 3, P, P) uint8; boxes (B, 4) and keypoints (B, 5, 2) as the
+    network
+    gets them, in pixels of the patch; targets (B, K) and weights (B, A) of the attributes; true 68 points (B, 68, 2) and
+    five keypoints (B, 5, 2), NaN where unknown; trust (B,) in the five.
+    """
+
+    patch: Tensor
+    box: Tensor
+    keypoints: Tensor
+    targets: Tensor
+    weights: Tensor
+    points: Tensor
+    five: Tensor
+    trust: Tensor
+
+
+class _Row(NamedTuple):
+    picture: int
+    box: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+    points: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    trust: float
+    is_crop: bool
+
+
+class FacePatches(Dataset[FacePatch]):
+    """One patch for each labelled face of the samples. ``weights`` says how often each is drawn: by its set, and more often
+    where its answers are rare.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        cache: PictureCache,
+        origin: Sequence[DataSource],
+        attributes: Sequence[Attribute],
+        seed: int,
+    ) -> None:
+        self.cache, self.seed, self.attributes = cache, seed, list(attributes)
+        self.looks = Looks()
+        self.crops = FaceCrops()
+        found = taught_keypoints(samples, cache)
+        self.rows: list[_Row] = []
+        shares: list[float] = []
+        for number, (sample, source) in enumerate(zip(samples, origin, strict=True)):
+            scale = cache[number][1]
+            for face in sample.faces if sample.faces else (None,) if sample.is_crop else ():
+                row = self._row(number, sample, face, source, scale, found[number])
+                if row is not None:
+                    self.rows.append(row)
+                    shares.append(source.weight)
+        self.weights = (np.array(shares) * self._balance()).tolist()
+
+    def _row(
+        self,
+        number: int,
+        sample: Sample,
+        face: FaceLabel | None,
+        source: DataSource,
+        scale: float,
+        taught: NDArray[np.float32],
+    ) -> _Row | None:
+        if face is not None and (face.is_ignored or min(face.box[2:] - face.box[:2]) * scale < MIN_SIDE):
+            return None
+        targets, weights = face_targets(self.attributes, sample, face, source.trust, source.implied)
+        points = face_points(sample) * np.float32(scale)
+        keypoints = face.keypoints * np.float32(scale) if face is not None else taught
+        if not weights.any() and np.isnan(keypoints).any():
+            return None
+        height, width = self.cache[number][0].shape[:2]
+        box = face.box * np.float32(scale) if face is not None else np.array([0, 0, width, height], np.float32)
+        trust = 0.0 if face is None else 0.3 if face.is_taught else 1.0
+        return _Row(number, box, keypoints, points, targets, weights, trust, face is None)
+
+    def _balance(self) -> NDArray[np.float64]:
+        """Rare answers are drawn more often: by the root of how many times rarer than the commonest they are."""
+        factor = np.ones(len(self.rows))
+        start = 0
+        for column, attribute in enumerate(self.attributes):
+            size = len(self.rows[0].targets) if not attribute.answers else len(attribute.answers)
+            if attribute.answers:
+                best = [
+                    int(row.targets[start : start + size].argmax()) if row.weights[column] >= 0.5 else -1
+                    for row in self.rows
+                ]
+                counts = Counter(one for one in best if one >= 0)
+                most = max(counts.values(), default=1)
+                wanted = [min(_MOST_BALANCE, (most / counts[one]) ** 0.5) if one >= 0 else 1.0 for one in best]
+                factor = np.maximum(factor, wanted)
+                start += size
+            else:
+                low, high = attribute.span
+                start += round(high - low) + 1
+        return factor
+
+    def contours(self) -> NDArray[np.float32]:
+        """The 68 points of all faces that have them, (F, 68, 2) in pixels of their pictures."""
+        return np.array([row.points for row in self.rows if np.isfinite(row.points).all()]).reshape(-1, POINTS, 2)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, draw: Draw) -> FacePatch:
+        rng = np.random.default_rng((self.seed, draw.epoch, draw.place))
+        row, side = self.rows[draw.row], draw.size
+        is_aligned = bool(np.isfinite(row.keypoints).all()) and rng.random() < _ALIGNED_SHARE
+        box = row.box
+        if is_aligned:
+            frame = self._frame(row)
+            centre, length = frame[0] + (frame[1] + frame[2]) / 2, float(np.hypot(*frame[1]))
+            turn = float(rng.normal(0, 15) if rng.random() < 0.85 else rng.uniform(-180, 180))
+        else:
+            centre, length = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
+            length *= 1.0 if row.is_crop else float(rng.uniform(1.0, 1.6))
+            turn = float(rng.normal(0, 8))
+        is_mirrored = bool(rng.random() < 0.5)
+        matrix = similarity(
+            rng, side * (1 - _MARGIN) / max(length, 1.0), (centre[0], centre[1]), (side / 2, side / 2), turn, is_mirrored
+        )
+        image = np.ascontiguousarray(self.cache[row.picture][0][..., :3])
+        fill = tuple(rng.integers(0, 256, 3)) if rng.random() < 0.3 else tuple(image.mean((0, 1)))
+        patch = self._worse(warp_image(image, matrix, (side, side), fill), side * (1 - _MARGIN), rng)
+        patch = self.looks(patch, int(rng.integers(2**31)))
+        moved = self._moved(row, matrix, side)
+        points = transform_points(matrix, row.points[None])[0]
+        targets = row.targets
+        if is_mirrored:
+            points, targets = points[MIRRORED_POINTS], self._mirrored(targets)
+        shown, keypoints = self._as_found(moved, is_aligned, length * side * (1 - _MARGIN) / max(length, 1.0), rng)
+        return FacePatch(
+            torch.from_numpy(np.ascontiguousarray(patch.transpose(2, 0, 1))),
+            torch.from_numpy(shown),
+            torch.from_numpy(keypoints),
+            torch.from_numpy(targets),
+            torch.from_numpy(row.weights),
+            torch.from_numpy(points.astype(np.float32)),
+            torch.from_numpy(moved),
+            torch.tensor(row.trust),
+        )
+
+    def _frame(self, row: _Row) -> NDArray[np.float32]:
+        frame: NDArray[np.float32] = self.crops.frames(
+            torch.from_numpy(row.box[None]), torch.from_numpy(row.keypoints[None])
+        )[0].numpy()
+        return frame
+
+    @staticmethod
+    def _moved(row: _Row, matrix: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+        """The five keypoints in the patch, (5, 2)."""
+        no = np.zeros(1, bool)
+        faces = FaceRows(row.box[None], row.keypoints[None], no, no, no)
+        return (
+            warp_faces(faces, matrix, (10**6, 10**6), 0.0, 0.0).keypoints[0]
+            if np.isfinite(row.keypoints).any()
+            else (np.full((5, 2), np.nan, np.float32))
+        )
+
+    def _mirrored(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts, start = [], 0
+        for attribute in self.attributes:
+            if attribute.answers:
+                order = [attribute.answers.index(attribute.mirror.get(answer, answer)) for answer in attribute.answers]
+                parts.append(targets[start : start + len(order)][order])
+            else:
+                low, high = attribute.span
+                part = targets[start : start + round(high - low) + 1]
+                parts.append(part[::-1] if attribute.mirror_signs[:1] == (-1,) else part)
+            start += len(parts[-1])
+        return np.concatenate(parts)
+
+    @staticmethod
+    def _worse(patch: NDArray[np.uint8], length: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A third of the faces as small as far ones: shrunk so that the face's crop is 20 to 70 pixels, and enlarged."""
+        if rng.random() > 0.35:
+            return patch
+        share = float(rng.uniform(20, 70)) / length
+        if share >= 1:
+            return patch
+        size = max(8, round(len(patch) * share))
+        small = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
+        if rng.random() < 0.3:
+            ok, code = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
+            small = cv2.imdecode(code, cv2.IMREAD_COLOR) if ok else small
+        kind = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(2))]
+        return cv2.resize(small, patch.shape[1::-1], interpolation=kind)
+
+    @staticmethod
+    def _as_found(
+        keypoints: NDArray[np.float32], is_aligned: bool, length: float, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Box (4,) and keypoints (5, 2) as a detector would give them: off by what detectors are off."""
+        middle = length / (1 - _MARGIN) / 2
+        half = length / 2 * float(np.exp(rng.uniform(-0.12, 0.12)))
+        x, y = middle + rng.normal(0, 0.04, 2) * length
+        box = np.array([x - half, y - half, x + half, y + half], np.float32)
+        if not is_aligned:
+            return box, np.full((5, 2), np.nan, np.float32)
+        centre = keypoints.mean(0)
+        noisy = (keypoints - centre) * np.exp(rng.normal(0, 0.07)) + centre
+        noisy = noisy + rng.normal(0, 0.02, 2) * length + rng.normal(0, 0.012, (5, 2)) * length
+        return box, noisy.astype(np.float32)
+
+
+def collate_patches(items: list[FacePatch]) -> FacePatch:
+    """A batch of patches of one size."""
+    return FacePatch(*(torch.stack(parts) for parts in zip(*items, strict=True)))
+
+
+def taught_keypoints(samples: Sequence[Sample], cache: PictureCache, min_score: float = 0.3) -> NDArray[np.float32]:
+    """Five keypoints of each sample's one face as the shipped face model sees them, (N, 5, 2) in pixels of the cached
+    picture; NaN for pictures that are no crops, have labelled faces, or in which no face is found.
+
+    Crops are looked at with a grey border, as the detector wants some. The answers are kept beside the cache.
+    """
+    model = model_path("faces")
+    names = hashlib.sha256("\n".join(sample.name for sample in samples).encode() + model.read_bytes()).hexdigest()
+    path = cache.path.with_name(f"keypoints-{names[:16]}.npy")
+    if path.exists():
+        return np.load(path, allow_pickle=False)
+    find = FaceModel("faces", min_score=min_score)
+    found = np.full((len(samples), 5, 2), np.nan, np.float32)
+    for row, sample in enumerate(samples):
+        if not sample.is_crop or sample.faces:
+            continue
+        image = np.ascontiguousarray(cache[row][0][..., :3])
+        border = round(0.3 * max(image.shape[:2]))
+        framed = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+        faces = find(framed)
+        if len(faces):
+            found[row] = faces.keypoints[0] - border
+    log.info("keypoints found in %d crops", int(np.isfinite(found[:, 0, 0]).sum()))
+    with whole_file(path) as file:
+        np.save(file, found)
+    return found

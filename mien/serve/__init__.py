@@ -1,0 +1,1 @@
+"""The local service: pages in a browser, and the programs behind them."""

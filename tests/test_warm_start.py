@@ -1,0 +1,66 @@
+"""Going on from a finished model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.errors import ModelError
+from mien.learn.export import save_model, whole_model
+from mien.learn.networks import FaceNetwork, MatteNetwork
+from mien.learn.warm_start import warm_start
+
+SETTINGS = {"widths": [4, 8, 8, 12, 12, 12], "depths": [1, 1, 1, 1, 1], "neck": 8}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[FaceNetwork, Path]:
+    """A network whose norms have seen pictures, and its model file."""
+    torch.manual_seed(0)
+    network = FaceNetwork(**SETTINGS).train()
+    with torch.no_grad():
+        for _ in range(5):
+            network(torch.rand(4, 3, 128, 128) * 255)
+        for norm in network.modules():
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                norm.weight.uniform_(0.5, 1.5)
+                norm.bias.uniform_(-0.5, 0.5)
+    network.eval()
+    from mien.card import CARD_KEY, ModelCard
+
+    card = ModelCard(name="x", task="faces", version="1", summary="x").to_json()
+    path = tmp_path_factory.mktemp("model") / "x.onnx"
+    return network, save_model(whole_model(network, "faces", 128), path, {CARD_KEY: card})
+
+
+def test_the_network_answers_as_the_file_did_and_can_be_trained(trained: tuple[FaceNetwork, Path]) -> None:
+    network, path = trained
+    torch.manual_seed(1)
+    fresh = FaceNetwork(**SETTINGS)
+    images = torch.rand(4, 3, 128, 128) * 255
+    assert warm_start(fresh, path, [images]) == sum(isinstance(m, torch.nn.Conv2d) for m in network.modules())
+    with torch.no_grad():
+        wanted = network(images)
+        torch.testing.assert_close(fresh.eval()(images), wanted, atol=1e-3, rtol=1e-3)
+        # The norms hold what the pictures show: counting them anew, as training does, changes next to nothing.
+        again = fresh.train()(images)
+    assert (again - wanted).abs().mean() < 0.05 * wanted.abs().mean()
+
+
+def test_layers_of_another_shape_stay_as_they_were(trained: tuple[FaceNetwork, Path]) -> None:
+    torch.manual_seed(2)
+    wider = FaceNetwork(**{**SETTINGS, "neck": 12})
+    before = wider.heads[0].weight.clone()
+    taken = warm_start(wider, trained[1], [torch.rand(2, 3, 128, 128) * 255])
+    assert 0 < taken < sum(isinstance(m, torch.nn.Conv2d) for m in wider.modules())
+    torch.testing.assert_close(wider.heads[0].weight, before)
+
+
+def test_nothing_in_common_is_an_error(trained: tuple[FaceNetwork, Path], tmp_path: Path) -> None:
+    other = MatteNetwork(widths=[6, 10, 10], depths=[1, 1], decoder=[6, 6])
+    with pytest.raises(ModelError, match="expected a model with layers like those of this network, found none"):
+        warm_start(other, trained[1], [])
+    with pytest.raises(ModelError):
+        warm_start(other, tmp_path / "missing.onnx", [])
