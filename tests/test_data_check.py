@@ -206,7 +206,7 @@ def test_sheets_have_a_tile_for_each_picture() -> None:
     sheet = contact_sheet(
         [(portrait(n), "a caption that is too long for one line \x07" * 3) for n in range(7)], columns=3, cell=60
     )
-    assert sheet.shape == (3 * (60 + 32 + 10) + 10, 3 * 70 + 10, 3)
+    assert sheet.shape == (3 * (45 + 32 + 10) + 10, 3 * 70 + 10, 3)
     assert contact_sheet([]).ndim == 3
     drawn = with_labels(portrait(1), [face_from_entry(entry(), "x")])
     assert (drawn != portrait(1)).any()

@@ -151,6 +151,10 @@ def check(
     project: ProjectFolder,
     with_model: Annotated[bool, typer.Option("--model-check/--no-model", help="Compare labels with a model.")] = True,
     model: Model = "faces",
+    attribute_model: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="What answers the project's question, if it can; compared with the labels."),
+    ] = "attributes",
     device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
@@ -162,6 +166,8 @@ def check(
 
     opened = Project.open(project)
     finder, described = _finder(model, device, threads) if with_model else (None, {})
+    if finder is not None and opened.settings.attribute:
+        finder, described = _answering(finder, described, opened.settings.question, attribute_model, device, threads)
     with _bar() as bar:
         checked = look_through(opened, finder, described=described, progress=_on(bar, "pictures"))
     page = write_check(opened, checked)
@@ -306,6 +312,21 @@ def _finder(model: str, device: str, threads: int) -> tuple[FaceFinder, dict[str
 
     finder = face_model(Settings(model=model, device=device, threads=threads))
     return finder, from_card(finder.card.attributes)
+
+
+def _answering(
+    finder: FaceFinder, described: dict[str, Attribute], question: Attribute, model: str, device: str, threads: int
+) -> tuple[FaceFinder, dict[str, Attribute]]:
+    """The finder with a model behind it that answers the question, where that model knows the question and its answers."""
+    from mien.attributes import from_card
+    from mien.models.attributes import AttributeModel
+
+    session = AttributeModel(model, device=device, threads=threads).session
+    known = from_card(session.file.card.attributes).get(question.name)
+    if known is None or set(known.answers) != set(question.answers):
+        return finder, described
+    reader = AttributeModel(session, names=[question.name])
+    return (lambda image: reader(image, finder(image))), {**described, **reader.attributes}
 
 
 def _names(text: str) -> tuple[str, ...]:

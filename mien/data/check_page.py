@@ -158,7 +158,7 @@ def _around(image: NDArray[np.uint8], face: FaceLabel) -> NDArray[np.uint8]:
 
 
 def _group_tiles(project: Project, groups: Sequence[Sequence[str]]) -> Iterator[tuple[NDArray[np.uint8], str]]:
-    blank = np.full((2, 2, 3), 250, np.uint8)
+    blank = np.full((1, 2, 3), 250, np.uint8)
     for group in groups[:_MOST_GROUPS]:
         for place in range(_GROUP_SHOWN):
             if place >= len(group):

@@ -148,9 +148,14 @@ def face_from_entry(entry: Any, where: str) -> FaceLabel:
 def inside(folder: Path, name: Any, where: str) -> Path:
     """The file that a label names, which must lie in the label's folder. Raises `DataError` for any other path."""
     path = folder / str(name)
-    if isinstance(name, str) and name and not set("/\\:\0") & set(name) and name.strip(".") and not path.is_symlink():
-        return path  # the usual case, a file directly in the folder, without following the folder's own links each time
-    if not isinstance(name, str) or not name or not path.resolve().is_relative_to(folder.resolve()):
+    is_plain = isinstance(name, str) and bool(name.strip(".")) and not set("/\\:\0") & set(name)
+    try:  # of a file directly in the folder, the folder's own links need not be followed each time
+        is_inside = (is_plain and not path.is_symlink()) or (
+            isinstance(name, str) and bool(name) and path.resolve().is_relative_to(folder.resolve())
+        )
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
+        is_inside = False
+    if not is_inside:
         raise DataError(f"{where}: expected a file name inside {folder}, got {str(name)[:60]!r}")
     return path
 

@@ -23,26 +23,28 @@ _LINE = 16
 def contact_sheet(
     pictures: Iterable[tuple[NDArray[np.uint8], str]], *, columns: int = 6, cell: int = 200
 ) -> NDArray[np.uint8]:
-    """Pictures (H, W, 3) uint8 RGB with their captions in rows of ``columns``, each in a square of ``cell`` pixels."""
+    """Pictures (H, W, 3) uint8 RGB with their captions in rows of ``columns``, each at most ``cell`` pixels a side."""
     font = ImageFont.load_default(12)
-    tiles = []
-    for image, caption in pictures:
-        tile = Image.new("RGB", (cell, cell + 2 * _LINE), _PAPER)
-        scale = min(cell / image.shape[0], cell / image.shape[1])
-        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = Image.fromarray(cv2.resize(image, size, interpolation=how))
-        tile.paste(small, ((cell - size[0]) // 2, cell - size[1]))
-        brush = ImageDraw.Draw(tile)
-        for row, line in enumerate(_lines(caption, font, cell)):
-            brush.text((2, cell + 1 + row * _LINE), line, fill=_INK, font=font)
-        tiles.append(tile)
-    rows = max(1, -(-len(tiles) // columns))
+    tiles = [(_fitted(image, cell), _lines(caption, font, cell)) for image, caption in pictures]
+    rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
+    heights = [max(tile.height for tile, _ in row) + 2 * _LINE + _GAP for row in rows]
     across = min(columns, max(1, len(tiles)))
-    sheet = Image.new("RGB", (across * (cell + _GAP) + _GAP, rows * (cell + 2 * _LINE + _GAP) + _GAP), _PAPER)
-    for number, tile in enumerate(tiles):
-        sheet.paste(tile, (_GAP + number % columns * (cell + _GAP), _GAP + number // columns * (cell + 2 * _LINE + _GAP)))
+    sheet = Image.new("RGB", (across * (cell + _GAP) + _GAP, sum(heights) + _GAP), _PAPER)
+    brush, bottom = ImageDraw.Draw(sheet), 0
+    for row, height in zip(rows, heights, strict=True):
+        bottom += height
+        for column, (tile, lines) in enumerate(row):
+            left, text = _GAP + column * (cell + _GAP), bottom - 2 * _LINE
+            sheet.paste(tile, (left + (cell - tile.width) // 2, text - tile.height))
+            for number, line in enumerate(lines):
+                brush.text((left + 2, text + 1 + number * _LINE), line, fill=_INK, font=font)
     return np.asarray(sheet)
+
+
+def _fitted(image: NDArray[np.uint8], cell: int) -> Image.Image:
+    scale = min(cell / image.shape[0], cell / image.shape[1])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return Image.fromarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
 
 
 def _lines(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:

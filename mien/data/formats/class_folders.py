@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from mien.data.formats.intake import Intake
 from mien.data.formats.outlet import Outlet
-from mien.data.formats.source import SourceFolder
+from mien.data.formats.source import CONTROL, SourceFolder
 from mien.data.sample import Sample
 from mien.errors import DataError
 
@@ -24,7 +24,8 @@ def detect(source: SourceFolder) -> bool:
     pictures = source.pictures()
     is_sorted = bool(pictures) and all(len(path.parts) > 1 for path in pictures)
     classes = {_place(path)[1] for path in pictures} if is_sorted else set()
-    return len(classes) > 1 and not source.label_files(*_LABELS) and source.source == source.root
+    labels = [path for path in source.label_files(*_LABELS) if not path.stem.lower().startswith(("readme", "licen"))]
+    return len(classes) > 1 and not labels and source.source == source.root
 
 
 def _place(path: PurePosixPath) -> tuple[str, str]:
@@ -62,7 +63,7 @@ def write(outlet: Outlet, samples: Sequence[Sample]) -> None:
             outlet.lose("pictures without one answer for the whole picture were left out")
             continue
         answer = answers.pop()
-        if PurePosixPath(answer).name != answer or answer.startswith(".") or "\\" in answer or not answer.isprintable():
+        if PurePosixPath(answer).name != answer or answer.startswith(".") or "\\" in answer or CONTROL.search(answer):
             raise DataError(f"attribute {outlet.attribute}: the answer {answer!r} cannot be the name of a folder; rename it")
         if sample.faces:
             outlet.lose("pictures lost the boxes of their faces")

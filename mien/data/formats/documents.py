@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from mien.errors import DataError
 
 _MAX_DEPTH = 60
 _KEPT = 3
-_MAX_YAML_BYTES = 1_000_000
+_MAX_YAML_BYTES = 200_000
+_NESTING = {"[": 1, "{": 1, "]": -1, "}": -1}
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -51,6 +53,9 @@ def read_yaml(source: SourceFolder, path: Path) -> Any:
     text = source.load_text(path)
     if len(text) > _MAX_YAML_BYTES:
         raise DataError(f"{path}: expected at most {_MAX_YAML_BYTES / 1e6:g} MB of YAML, got {len(text) / 1e6:.1f}")
+    # PyYAML needs time in the square of how deep lists are nested.
+    if max(itertools.accumulate(_NESTING.get(letter, 0) for letter in text), default=0) > _MAX_DEPTH:
+        raise DataError(f"{path}: expected YAML of at most {_MAX_DEPTH} levels, got more")
     try:
         return yaml.load(text, yaml.BaseLoader)  # noqa: S506  the base loader makes nothing but text, lists and dictionaries
     except yaml.MarkedYAMLError as error:

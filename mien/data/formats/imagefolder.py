@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mien.data.formats.intake import Intake
 from mien.data.formats.outlet import Outlet
@@ -31,9 +32,11 @@ def read(intake: Intake) -> None:
                 with intake.entry(path):
                     where = f"{path}:{number}"
                     sample = sample_from_row(row_from_line(line, where), path.parent, where)
+                    name = PurePosixPath(os.path.normpath(source.relative(path.parent) / sample.name))
+                    if not source.holds(name):
+                        raise DataError(f"{where}: expected the picture {sample.name[:80]!r} beside the table, found none")
                     if sample.matte is not None and not sample.matte.is_file():
                         raise DataError(f"{where}: expected the matte {sample.matte}, found none")
-                    name = source.relative(path.parent) / sample.name
                     intake.add_sample(replace(sample, name=name.as_posix()), where)
 
 

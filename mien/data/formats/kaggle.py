@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,6 +35,11 @@ SIDE = 96
 _IMAGE = "Image"
 _ARRAY, _ARCHIVE, _POINTS = "face_images", "face_images.npz", "facial_keypoints.csv"
 _MAX_BYTES = 2_000_000_000
+_ARCHIVE_ERRORS = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError),
+    *(ValueError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What zip and npy readers raise on damaged files."""
 _OURS = {
     "left_eye_center": "left_eye",
     "right_eye_center": "right_eye",
@@ -119,16 +127,7 @@ def _load_images(path: Path) -> NDArray[np.uint8]:
             if _ARRAY not in arrays:
                 raise DataError(f"{wanted}, got {', '.join(arrays)[:80]}")
             images = arrays[_ARRAY]
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        SyntaxError,
-        TypeError,
-        NotImplementedError,
-        RuntimeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _ARCHIVE_ERRORS as error:
         raise DataError(f"{path}: expected an npz archive of plain numbers, got: {str(error)[:80]}") from None
     if images.ndim != 3 or images.shape[:2] != (SIDE, SIDE) or images.dtype.kind not in "uif":
         raise DataError(f"{wanted}, got {images.dtype} {images.shape}")

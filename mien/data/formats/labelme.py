@@ -1,6 +1,6 @@
 """labelme: a JSON file beside each picture. One ``group_id`` ties a face's box and points.
 
-labelme (since 4.0) shows a picture upright, by its EXIF orientation, and so are its labels.
+labelme (5 and later) shows a picture upright, by its EXIF orientation, and so are its labels.
 """
 
 from __future__ import annotations

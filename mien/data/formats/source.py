@@ -15,6 +15,8 @@ from mien.media.sources import SUFFIXES, natural_key
 MAX_LABEL_BYTES = 1_000_000_000
 """The largest file of labels that is read: 1 GB, some 1.5 million objects of COCO."""
 
+CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029]")
+"""Characters that no file name of a label may have: they would break lines of messages and tables."""
 _DRIVE_OR_ADDRESS = re.compile(r"[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")
 
 _USUAL = ("images", "JPEGImages")
@@ -39,6 +41,7 @@ class SourceFolder:
         self._by_name: dict[str, list[PurePosixPath]] = defaultdict(list)
         for path in self._files:
             self._by_name[path.name].append(path)
+        self._known = {str(path) for path in self._files}
         self.recent: dict[Path, Any] = {}
 
     def _walk(self) -> list[str]:
@@ -73,6 +76,10 @@ class SourceFolder:
         """The files of this name, wherever they lie, relative to the folder."""
         return list(self._by_name.get(name, ()))
 
+    def holds(self, path: PurePosixPath) -> bool:
+        """Whether this is a file of the folder, by its plain path relative to it."""
+        return str(path) in self._known
+
     def relative(self, path: Path) -> PurePosixPath:
         """A path in the folder, relative to it."""
         return PurePosixPath(path.relative_to(self.root).as_posix())
@@ -83,7 +90,7 @@ class SourceFolder:
         It is looked for beside the label (``near``, the label's folder), then from the top of the folder, then it is the
         only file whose path ends in that name. Raises `DataError` when there is none, more than one, or one outside.
         """
-        if not isinstance(name, str) or not name or not name.isprintable():
+        if not isinstance(name, str) or not name or CONTROL.search(name):
             raise DataError(f"{where}: expected the name of a picture file, got {str(name)[:60]!r}")
         parts = PurePosixPath(name.replace("\\", "/"))
         if parts.is_absolute() or _DRIVE_OR_ADDRESS.match(name):
@@ -98,7 +105,7 @@ class SourceFolder:
             *(PurePosixPath(top, name) for top in (beside, beside / "..", ".") for name in _USUAL),
         ):
             place = PurePosixPath(os.path.normpath(base / parts))
-            if place in self._by_name.get(place.name, ()):
+            if self.holds(place):
                 return place
         if ".." in parts.parts:
             raise DataError(
