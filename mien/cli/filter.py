@@ -21,7 +21,10 @@ def filter(  # noqa: A001
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for NAME.png of each picture.")],
     background: Annotated[
         str | None,
-        typer.Option(help="'transparent', a word such as 'blur', a colour or a picture file; a framed poster if not given."),
+        typer.Option(
+            help="'transparent', 'blur', words such as 'rainbow, texture' or 'blue marble', a colour, a picture file, "
+            "a folder or FOLDER:WORDS; a framed poster if not given."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Chooses among results that suit equally well.")] = 0,
     model: Model = "faces",
@@ -33,6 +36,7 @@ def filter(  # noqa: A001
     overwrite: Overwrite = False,
 ) -> None:
     """Make a new picture of the people in each picture: a framed poster, the people cut out, or a new background."""
+    from mien.filters.background import notes_on
     from mien.media.sinks import OutputFolder
     from mien.media.sources import Photos, expand
     from mien.media.write import write
@@ -43,6 +47,8 @@ def filter(  # noqa: A001
     folder = OutputFolder(output, paths, (".png",), overwrite=overwrite)
     settings = Settings(model=model, matte_model=matte_model, device=device, threads=threads)
     stages = filter_stages(settings, background, seed=seed)
+    for note in notes_on(background) if background is not None else ():
+        typer.echo(f"mien: background: {note}", err=True)
     report = Report("result")
 
     with progress_bar(is_shown=has_watcher(len(paths))) as bar:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from mien.filters.motifs.canvas import Canvas, Picture, Plane, mixed, ramp, scaled, shifted, smoothstep
 from mien.filters.motifs.motif import FINE, register
-from mien.filters.motifs.sprites import scatter_evenly, stamp
+from mien.filters.motifs.sprites import scatter_evenly, stamp, stamp_shade
 
-_SIDE = 224
+_SIDE = 160
 _KINDS = 6
-_BLOSSOMS_IN_UNIT = 150
-_LEAVES_IN_UNIT = 60
+_BLOSSOMS_IN_UNIT = 115
+_LEAVES_IN_UNIT = 45
 
 
 @register("flowers", layer="scatter", ground=("dusk",), longest=FINE)
@@ -33,27 +33,27 @@ def flowers(canvas: Canvas, below: Picture) -> Picture:
     leaf = canvas.natural(((0.0, (0.40, 0.075, 145.0)), (1.0, (0.56, 0.085, 135.0))))
     picture = below.copy()
     area = canvas.width * canvas.height
-    leaves = [_leaf(kind) for kind in range(3)]
+    greens = [tuple(a + (b - a) * share for a, b in zip(leaf[0][1], leaf[1][1], strict=True)) for share in (0.0, 0.5, 1.0)]
+    leaves = [[_dyed(_leaf(kind), (tone[0], tone[1], tone[2])) for tone in greens] for kind in range(3)]
     for x, y in scatter_evenly(canvas.random("leaves"), int(_LEAVES_IN_UNIT * area) + 4, canvas.width + 0.2, canvas.height + 0.2) - 0.1:
         size, turn, kind = random.uniform(0.12, 0.20), random.uniform(0, 360), int(random.integers(3))
-        share = random.random()
+        green = int(random.integers(3))
         if canvas.is_overlay and not _is_garland(canvas, x, y, 0.02):
             continue
-        tone = tuple(a + (b - a) * share for a, b in zip(leaf[0][1], leaf[1][1], strict=True))
-        sprite, alpha = _dyed(leaves[kind], tone)
-        stamp(picture, sprite, alpha, (x * canvas.unit, y * canvas.unit), size * canvas.unit, turn)
+        stamp(picture, *leaves[kind][green], (x * canvas.unit, y * canvas.unit), size * canvas.unit, turn)
     dyed = [[_dyed(_blossom(kind), tone) for tone in tones] for kind in range(_KINDS)]
     places = scatter_evenly(canvas.random("blossoms"), int(_BLOSSOMS_IN_UNIT * area) + 4, canvas.width + 0.2, canvas.height + 0.2) - 0.1
+    places += random.normal(0, 0.022, places.shape)
     sizes = np.sort(random.uniform(0, 1, len(places)) ** 1.4)[::-1]
     shade = _shade()
     for (x, y), share in zip(places, sizes, strict=True):
         kind, tone, turn = int(random.integers(_KINDS)), int(random.choice(5, p=(0.28, 0.2, 0.24, 0.16, 0.12))), random.uniform(0, 360)
         if canvas.is_overlay and not _is_garland(canvas, x, y, 0.0):
             continue
-        size = (0.085 + 0.115 * share) * canvas.unit
+        size = (0.095 + 0.115 * share) * canvas.unit
         at = (x * canvas.unit, y * canvas.unit)
         drop = (at[0] - 0.05 * size * canvas.light_side, at[1] + 0.07 * size)
-        stamp(picture, np.zeros((*shade.shape, 3), np.float32), 0.5 * shade, drop, 1.22 * size)
+        stamp_shade(picture, shade, drop, 1.22 * size, 0.5)
         stamp(picture, *dyed[kind][tone], at, size, turn)
     if canvas.is_overlay:
         return picture

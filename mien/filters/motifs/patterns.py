@@ -58,27 +58,40 @@ def waves(canvas: Canvas, below: Picture) -> Picture:
     """Rolling layers of cut paper, each with a soft shadow on the one behind. Over a sky they take its lower part."""
     scheme = canvas.scheme
     random = canvas.random("waves")
-    picture = below
+    picture = below.copy()
     first = 0.60 if canvas.is_overlay else 0.10
-    stops = [(0.0, shifted(scheme.glow, 0.10, 0.8)), (0.45, shifted(scheme.base, 0.0)), (0.75, shifted(scheme.accent, -0.08)), (1.0, shifted(scheme.deep, -0.10))]
+    stops = [
+        (0.0, shifted(scheme.glow, 0.10, 0.8)),
+        (0.45, shifted(scheme.base)),
+        (0.75, shifted(scheme.accent, -0.08)),
+        (1.0, shifted(scheme.deep, -0.10)),
+    ]
     tones = ramp(np.linspace(0, 1, _WAVE_LAYERS, dtype=np.float32)[None], stops)[0]
-    shrink = max(1, int(canvas.unit / 360))
+    crests = []
     for layer in range(_WAVE_LAYERS):
-        share = layer / (_WAVE_LAYERS - 1)
-        foot = (first + (1.0 - first) * 0.90 * share) * canvas.height
+        foot = (first + (1.0 - first) * 0.90 * layer / (_WAVE_LAYERS - 1)) * canvas.height
         pace, start, second = random.uniform(3.2, 5.2), random.uniform(0, 6.28), random.uniform(0, 6.28)
-        swing = 0.058 * np.sin(pace * canvas.x + start) + 0.026 * np.sin(1.9 * pace * canvas.x + second) + 0.02 * canvas.x * (-1) ** layer
-        under = canvas.y - (foot + swing)
-        shadow = np.exp(-np.clip(-under, 0, None) / 0.034) * 0.30
-        picture = scaled(picture, 1 - shadow * (under < 0.01))
-        edge = 1 + 0.10 * np.exp(-np.clip(under, 0, None) / 0.006) + 0.05 * np.exp(-np.clip(under, 0, None) / 0.09)
-        fibre = 1.0
-        picture = mixed(picture, np.clip(tones[layer] * (edge * fibre)[..., None], 0, 1), canvas.cover(-under))
-    del shrink
+        swing = 0.058 * np.sin(pace * canvas.x + start) + 0.026 * np.sin(1.9 * pace * canvas.x + second)
+        crests.append((foot + swing + 0.02 * canvas.x * (-1) ** layer).astype(np.float32))
+    lowest = [float(crest.max()) for crest in crests[1:]] + [canvas.height]
+    for crest, tone, last in zip(crests, tones, lowest, strict=True):
+        rows = slice(_row(canvas, float(crest.min()) - 0.13), _row(canvas, max(last, float(crest.max())) + 0.02) + 1)
+        under = canvas.y[rows] - crest
+        if not under.size:
+            continue
+        shade = 1 - 0.30 * np.exp(np.minimum(under, 0) * np.float32(1 / 0.034))
+        deep = np.maximum(under, 0)
+        edge = 1 + 0.10 * np.exp(deep * np.float32(-1 / 0.006)) + 0.05 * np.exp(deep * np.float32(-1 / 0.09))
+        picture[rows] = mixed(scaled(picture[rows], shade), np.minimum(tone * edge[..., None], 1), canvas.cover(-under))
     return picture
 
 
-@register("grid", layer="surface", longest=SHARP)
+def _row(canvas: Canvas, y: float) -> int:
+    """The row of pixels at a height in units, within the picture."""
+    return int(min(max(y * canvas.unit, 0), canvas.size_wh[1]))
+
+
+@register("grid", layer="surface", longest=FINE)
 def grid(canvas: Canvas, below: Picture) -> Picture:
     """Glazed square tiles with a fine joint, each a little different; over another motif, a mosaic of it."""
     columns, rows = canvas.x / _TILE, canvas.y / _TILE
@@ -106,7 +119,7 @@ def grid(canvas: Canvas, below: Picture) -> Picture:
     return mixed(joint, scaled(picture, gloss), canvas.cover(edge * np.float32(_TILE)))
 
 
-@register("halftone", layer="surface", longest=SHARP)
+@register("halftone", layer="surface", longest=FINE)
 def halftone(canvas: Canvas, below: Picture) -> Picture:
     """Dots of a coarse print that grow away from the head, in two inks on paper; over another motif, a print of it."""
     turn = np.deg2rad(_DOT_ANGLE_DEG)
@@ -159,11 +172,12 @@ def neon(canvas: Canvas, below: Picture) -> Picture:
     wide = 0.55 * _falloff(circle, 0.16) + 0.35 * _falloff(inner, 0.10)
     lit = np.float32(0.10) + wide[..., None] * first + (0.40 * _falloff(bars, 0.13))[..., None] * second
     picture = np.minimum(below * (0.55 + 2.6 * lit), 1) if not canvas.is_overlay else screened(below * np.float32(0.85), 0.25 * lit)
+    light, cores = np.zeros_like(picture), np.zeros(canvas.shape, np.float32)
     for tube, colour in ((circle, first), (inner, second), (bars, second)):
-        picture = screened(picture, 0.55 * _falloff(tube, 0.030), colour)
-        picture = screened(picture, 0.95 * np.exp(-((tube / 0.0075) ** 2)), colour)
-        picture = screened(picture, np.exp(-((tube / 0.0042) ** 2)) * 0.9, 0.4 * colour + 0.6)
-    return picture
+        level = 0.50 * _falloff(tube, 0.030) + 0.85 * np.exp(np.square(tube * np.float32(1 / 0.0075)) * -1)
+        light += level[..., None].astype(np.float32) * colour
+        cores = np.maximum(cores, np.exp(np.square(tube * np.float32(1 / 0.0042)) * -1))
+    return screened(screened(picture, light), 0.9 * cores, 0.3 * first + 0.7)
 
 
 def _falloff(away: Plane, reach: float) -> Plane:

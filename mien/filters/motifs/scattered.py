@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mien.filters.motifs.canvas import Canvas, Picture, screened, shifted, srgb_of
-from mien.filters.motifs.motif import SHARP, SOFT, register
+from mien.filters.motifs.canvas import Canvas, Picture, ramp, screened, shifted, srgb_of
+from mien.filters.motifs.motif import FINE, SOFT, register
 from mien.filters.motifs.sprites import draw_discs, scatter_evenly, splat
 
 _PIECES_IN_UNIT = 190
@@ -21,7 +21,7 @@ def bokeh(canvas: Canvas, below: Picture) -> Picture:
     tints = srgb_of([shifted(scheme.glow, 0.10), shifted(scheme.accent, 0.08), shifted(scheme.base, 0.12), (0.93, 0.055, 82.0)])
     light = np.zeros_like(below)
     area = canvas.width * canvas.height
-    for key, number, least, most, level in (("far", 26, 0.055, 0.125, 0.16), ("mid", 34, 0.026, 0.062, 0.24), ("near", 30, 0.008, 0.024, 0.42)):
+    for key, number, least, most, level in (("far", 26, 0.055, 0.125, 0.30), ("mid", 34, 0.026, 0.062, 0.44), ("near", 30, 0.008, 0.024, 0.70)):
         count = max(3, int(number * area))
         places = scatter_evenly(canvas.random(key), count, canvas.width, canvas.height)
         places[:, 1] = canvas.height * (0.5 + (places[:, 1] / canvas.height - 0.5) * 1.1)
@@ -40,12 +40,10 @@ def dusk(canvas: Canvas, _: Picture) -> Picture:
     away = np.hypot(canvas.x - x, canvas.y - y) / max(canvas.width, canvas.height)
     field = np.exp(-((away / 0.55) ** 2)) + 0.10 * canvas.noise("air", 1.1)
     deep, base = canvas.scheme.deep, canvas.scheme.base
-    from mien.filters.motifs.canvas import ramp
-
     return ramp(field, [(0.0, (0.17, 0.8 * float(deep[1]), float(deep[2]))), (0.6, (0.33, float(deep[1]), float(deep[2]))), (1.0, (0.47, float(base[1]), float(base[2])))])
 
 
-@register("confetti", layer="scatter", ground=("studio",), longest=SHARP)
+@register("confetti", layer="scatter", ground=("studio",), longest=FINE)
 def confetti(canvas: Canvas, below: Picture) -> Picture:
     """Paper snippets, dots and streamers that fall through the air, those near the lens and far from it out of focus."""
     scheme, random = canvas.scheme, canvas.random("pieces")
@@ -111,12 +109,12 @@ def snow(canvas: Canvas, below: Picture) -> Picture:
     picture = screened(grey + (below - grey) * np.float32(0.75 if canvas.is_overlay else 0.45), 0.45 * haze, cold)
     count = int(_FLAKES_IN_UNIT * canvas.width * canvas.height)
     places = random.random((count, 2)) * (canvas.width, canvas.height)
-    near = random.random(count) ** 5
+    near = random.random(count) ** 4
     reach = 0.0011 + 0.0052 * near + 0.0008 * random.random(count)
-    level = (0.85 - 0.35 * near) * random.uniform(0.45, 1.0, count)
+    level = (1.0 - 0.35 * near) * random.uniform(0.45, 1.0, count)
     light = np.zeros_like(below)
     splat(light, canvas.unit, places, reach, level[:, None] * np.ones((1, 3)))
     few = max(4, int(26 * canvas.width * canvas.height))
     large = scatter_evenly(canvas.random("near"), few, canvas.width, canvas.height)
-    draw_discs(light, canvas.unit, large, random.uniform(0.008, 0.026, few), np.full((few, 3), 0.30) * random.uniform(0.4, 1, (few, 1)), 0.0)
+    draw_discs(light, canvas.unit, large, random.uniform(0.008, 0.026, few), np.full((few, 3), 0.48) * random.uniform(0.4, 1, (few, 1)), 0.0)
     return screened(picture, canvas.blurred(light, 0.0012))

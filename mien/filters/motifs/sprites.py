@@ -88,6 +88,14 @@ def stamp(
     part += (over - part) * cover
 
 
+def stamp_shade(picture: Picture, alpha: Plane, place: tuple[float, float], size: float, depth: float) -> None:
+    """Darken a picture in place under the shape of a sprite, (S, S), by up to ``depth``; see `stamp`."""
+    window = _window(picture, place, size)
+    if window is not None:
+        part = picture[window]
+        part *= 1 - depth * _placed(alpha, window, place, size, 0.0, cv2.BORDER_CONSTANT)[..., None]
+
+
 def stamp_cover(plane: Plane, alpha: Plane, place: tuple[float, float], size: float, turn_deg: float = 0.0) -> None:
     """Join the shape of a sprite, (S, S), to a coverage (H, W) in place; see `stamp`."""
     window = _window(plane, place, size)
