@@ -12,9 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 import mien
-from mien.filters.background import BACKGROUNDS
+from mien.filters.motifs.motif import MOTIFS
 from mien.filters.preset import render
 from mien.media.read import read
 from mien.media.write import write
@@ -29,6 +30,22 @@ IMAGES = DOCS / "images"
 SAMPLES = [ROOT / "samples" / name for name in ("astronaut.jpg", "grace-hopper.jpg", "photographer.png")]
 COMMANDS = ("analyze", "filter", "models", "models check", "models show", "train", "evaluate")
 HEIGHT = 540
+PHOTO_WORDS = ("blur", "desaturate")
+CELL, LABEL = (210, 246), 28
+MIXES = [
+    "rainbow, texture",
+    "sunset sea",
+    "stars, mountains",
+    "blue marble",
+    "sky, flowers",
+    "sunset, watercolour",
+    "pink paper",
+    "neon city",
+    "sunset, grid",
+    "pastel rainbow",
+    "gold stripes",
+    "forest, snow",
+]
 GAP = 16
 
 
@@ -62,9 +79,29 @@ def build_images() -> None:
     write(side_by_side(posters, 675), IMAGES / "posters.jpg")
     frame = read(SAMPLES[0])
     known = Frame(frame.image, source=frame.source, faces=mien.analyze(SAMPLES[0]).faces, matte=MatteModel()(frame.image))
-    words = [word for word in BACKGROUNDS if word != "transparent"]
-    write(side_by_side([render(known, word).image for word in [*words, "#f4c430"]], 360), IMAGES / "backgrounds.jpg")
+    shown = [*PHOTO_WORDS, "gradient", "#f4c430"]
+    write(side_by_side([render(known, word).image for word in shown], 360), IMAGES / "backgrounds.jpg")
+    build_sheet(sorted(MOTIFS), 7, IMAGES / "motifs.webp")
+    build_sheet(MIXES, 6, IMAGES / "mixes.webp")
     write(side_by_side([frame.image, posters[0]], 675), IMAGES / "before-after.jpg")
+
+
+def build_sheet(words: list[str], columns: int, path: Path) -> None:
+    """One person before each background, with its words below, as one WebP picture."""
+    photo = read(SAMPLES[1])
+    known = Frame(photo.image, faces=mien.analyze(SAMPLES[1]).faces, matte=MatteModel()(photo.image))
+    cells = []
+    for word in words:
+        cell = cv2.resize(render(known, word).image, CELL, interpolation=cv2.INTER_AREA)
+        label = np.full((LABEL, CELL[0], 3), 255, np.uint8)
+        (width, _), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+        cv2.putText(label, word, ((CELL[0] - width) // 2, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA)
+        cells.append(np.concatenate([cell, label]))
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+    gap = np.full((cells[0].shape[0], 6, 3), 255, np.uint8)
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    sheet = np.concatenate([np.concatenate([part for cell in row for part in (cell, gap)][:-1], axis=1) for row in rows])
+    Image.fromarray(sheet).save(path, quality=80, method=6)
 
 
 def build_models() -> None:

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError
 from mien.filters.colour import linear_to_srgb, parse_colour, srgb_to_linear, srgb_to_oklab
 from mien.filters.foreground import blend, split_layers
 from mien.filters.gallery import best_picture, named_pictures, split_folder

@@ -175,7 +175,9 @@ def _backdrop(panel: _Panel, scheme: Scheme, alpha: Plane | None, shadow: float)
         small = cv2.resize(alpha, (columns, rows), interpolation=cv2.INTER_AREA)
         away = -1.0 if scheme.light > 0 else 1.0
         for right, down, soft, depth in _PERSON_SHADOWS:
-            cast = depth * shadow * _blurred(_moved(small, away * right * unit / step, down * unit / step), soft * unit / step)
+            cast = (
+                depth * shadow * _blurred(_moved(small, away * right * unit / step, down * unit / step), soft * unit / step)
+            )
             inner = _tinted(inner, tint, cast)
             paper = _tinted(paper, tint, _SHADOW_ON_PAPER * cast)
     page = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)

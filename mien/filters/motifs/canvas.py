@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 from mien.filters.colour import into_gamut, oklab_to_srgb, oklch_to_oklab
 from mien.filters.harmony import Scheme
 
-Plane = NDArray[np.float32]
-Picture = NDArray[np.float32]
+Plane = NDArray[np.floating[Any]]
+Picture = NDArray[np.floating[Any]]
 Stop = tuple[float, tuple[float, float, float]]
 """A place in [0, 1] on a colour ramp, and its OKLCH colour."""
 
@@ -37,7 +38,7 @@ class Canvas:
     """An empty picture with all that a motif may know.
 
     size_wh: pixels. scheme: colours that suit the person, or that were asked for by name. seed: decides what chance decides.
-    head: (x, y, radius) of the heads in units. is_named: whether the colours were asked for, so that nature's own give way.
+    head: (x, y, radius) of the heads in units. is_named: whether the colours were asked for; nature's own then give way.
     is_overlay: whether something that was asked for lies below, so that a motif leaves most of it to be seen.
     has_land: whether land comes in front, so that a sky ends at its horizon.
 
@@ -210,12 +211,14 @@ def _ramp_table(stops: tuple[tuple[float, ...], ...]) -> Plane:
     return oklab_to_srgb(lab)
 
 
-def srgb_of(colour: Sequence[float] | Plane) -> Plane:
+def srgb_of(colour: Sequence[Any] | Plane) -> Plane:
     """(3,) or (N, 3) OKLCH as sRGB in [0, 1], its chroma lowered where sRGB cannot show it."""
     return oklab_to_srgb(oklch_to_oklab(into_gamut(np.asarray(colour, np.float32))))
 
 
-def shifted(colour: Plane | Sequence[float], lightness: float = 0.0, chroma: float = 1.0, hue_deg: float = 0.0) -> tuple[float, float, float]:
+def shifted(
+    colour: Plane | Sequence[float], lightness: float = 0.0, chroma: float = 1.0, hue_deg: float = 0.0
+) -> tuple[float, float, float]:
     """An OKLCH colour that is lighter by ``lightness``, ``chroma`` times as strong, and turned by ``hue_deg``."""
     level, strength, hue = (float(value) for value in colour)
     return min(max(level + lightness, 0.03), 0.99), strength * chroma, (hue + hue_deg) % 360

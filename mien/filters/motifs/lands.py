@@ -45,7 +45,12 @@ def sea(canvas: Canvas, below: Picture) -> Picture:
     height = (0.60 * waves(0.8, 0.1) + 0.50 * waves(1.9, 0.6) + 0.32 * waves(4.0, 0.3)) * calm
     slope = np.clip(height, -2.5, 2.5)
     sky = np.ascontiguousarray(below[: top + 1])
-    mirror_y = top - 1 - (rows * canvas.unit - top) * (top / max(1, canvas.size_wh[1] - top)) * 0.8 - slope * near * 0.16 * canvas.unit
+    mirror_y = (
+        top
+        - 1
+        - (rows * canvas.unit - top) * (top / max(1, canvas.size_wh[1] - top)) * 0.8
+        - slope * near * 0.16 * canvas.unit
+    )
     mirror_x = canvas.x * canvas.unit - 0.5 + slope * (0.02 * canvas.unit)
     mirrored = cv2.remap(
         sky,
@@ -86,7 +91,9 @@ def mountains(canvas: Canvas, below: Picture) -> Picture:
     """Ridge behind ridge, each paler and bluer with distance, mist in the valleys between them."""
     haze = horizon_haze(below, canvas)
     bright = float(np.clip(haze.mean() * 1.15, 0.25, 1))
-    near = srgb_of([colour for _, colour in canvas.natural(((0.0, (0.27, 0.045, 250.0)), (1.0, (0.36, 0.05, 235.0))))]) * bright
+    near = (
+        srgb_of([colour for _, colour in canvas.natural(((0.0, (0.27, 0.045, 250.0)), (1.0, (0.36, 0.05, 235.0))))]) * bright
+    )
     picture = below
     face = canvas.fractal("face", 7.0, 5, gain=0.6, is_ridged=True)
     lit = np.clip(face - canvas.moved(face, 0.015 * canvas.light_side, -0.01), -1.5, 1.5)
@@ -103,7 +110,9 @@ def mountains(canvas: Canvas, below: Picture) -> Picture:
         if layer == 0:
             snow = smoothstep(0.15, 0.75, crest - under * 7 + 0.35 * face)
             body = mixed(body, haze + (1 - haze) * np.float32(0.55), 0.8 * snow)
-        mist = np.clip(smoothstep(0.02, 0.26, under) * (0.66 - 0.45 * share) + 0.05 * canvas.noise(f"mist{layer}", 2.0, 3.0), 0, 1)
+        mist = np.clip(
+            smoothstep(0.02, 0.26, under) * (0.66 - 0.45 * share) + 0.05 * canvas.noise(f"mist{layer}", 2.0, 3.0), 0, 1
+        )
         body = mixed(body, haze, mist)
         picture = mixed(picture, body, canvas.cover(skyline - canvas.y))
     return picture

@@ -1,8 +1,8 @@
 """The registry of motifs, and how several of them make one picture.
 
 Motifs lie on each other in the order of `LAYERS`: a ground fills the picture, land stands in its lower part, things are
-scattered over both, and a surface gives all of it its relief. Where no ground was asked for, the rearmost motif brings its own;
-a motif of the night makes it night.
+scattered over both, and a surface gives all of it its relief. Where no ground was asked for, the rearmost motif brings
+its own; a motif of the night makes it night.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Draw: TypeAlias = Callable[[Canvas, Picture], Picture]
 
 @dataclass(frozen=True)
 class Motif:
-    """One generator. layer: of `LAYERS`. ground: the motifs that it brings to lie on, a ground first. longest: see `SOFT`."""
+    """One generator. layer: of `LAYERS`. ground: the motifs that it lies on, a ground first. longest: see `SOFT`."""
 
     word: str
     draw: Draw
@@ -83,7 +83,7 @@ def paint(words: Sequence[str], canvas: Canvas) -> NDArray[np.uint8]:
     how = cv2.INTER_AREA if drawn > side else cv2.INTER_CUBIC
     if drawn != side:
         picture = cv2.resize(picture, canvas.size_wh, interpolation=how)
-    return add_grain(picture * 255, canvas.seed, 0.6)
+    return add_grain(np.asarray(picture * 255, np.float32), canvas.seed, 0.6)
 
 
 def _seam(canvas: Canvas, number: int, count: int) -> Picture:

@@ -16,12 +16,15 @@ _DOT_ANGLE_DEG = 24.0
 @register("studio")
 def studio(canvas: Canvas, _: Picture) -> Picture:
     """A seamless sheet in a pale tone of the scheme, as behind a studio portrait."""
-    x, y, radius = canvas.head
+    x, y, _radius = canvas.head
     base = canvas.scheme.base
     pale = base if canvas.is_named else np.array(shifted(base, 0.90 - base[0], 0.42), np.float32)
     away = np.hypot(canvas.x - x - 0.25 * canvas.light_side, (canvas.y - y) * 0.85) / max(canvas.width, canvas.height)
     floor = smoothstep(0.78, 1.0, canvas.y / canvas.height)
-    return ramp(1 - away - 0.18 * floor, [(0.0, shifted(pale, -0.16, 1.5)), (0.6, shifted(pale, 0.0)), (1.0, shifted(pale, 0.07, 0.6))])
+    return ramp(
+        1 - away - 0.18 * floor,
+        [(0.0, shifted(pale, -0.16, 1.5)), (0.6, shifted(pale, 0.0)), (1.0, shifted(pale, 0.07, 0.6))],
+    )
 
 
 @register("stripes", longest=SHARP)
@@ -114,7 +117,9 @@ def grid(canvas: Canvas, below: Picture) -> Picture:
     corner = np.float32(0.10)
     edge = np.hypot(np.maximum(away_x - 0.465 + corner, 0), np.maximum(away_y - 0.465 + corner, 0)) - corner
     part_x, part_y = columns - column - 0.5, rows - row - 0.5
-    gloss = 1 + 0.10 * (-part_y - 0.5 * canvas.light_side * -part_x) + 0.05 * np.exp(-np.abs(edge) / 0.035) * (np.sign(-part_y))
+    gloss = (
+        1 + 0.10 * (-part_y - 0.5 * canvas.light_side * -part_x) + 0.05 * np.exp(-np.abs(edge) / 0.035) * (np.sign(-part_y))
+    )
     joint = np.minimum(smooth * np.float32(0.55) + np.float32(0.36), 1)
     return mixed(joint, scaled(picture, gloss), canvas.cover(edge * np.float32(_TILE)))
 
@@ -139,7 +144,9 @@ def halftone(canvas: Canvas, below: Picture) -> Picture:
     level = np.clip(1.25 * (far - 0.18) + 0.55 * (slope - 0.35), 0, 1)
     radius = np.sqrt(level).astype(np.float32) * 0.72
     rays = np.arctan2(canvas.y - y, canvas.x - x) * np.float32(12 / np.pi)
-    beam = smoothstep(-0.03, 0.03, np.abs(rays % 2 - 1) - 0.5) * smoothstep(0.6, 1.6, far / max(radius_of_head, 0.05) * max(canvas.width, canvas.height) / 1.5)
+    beam = smoothstep(-0.03, 0.03, np.abs(rays % 2 - 1) - 0.5) * smoothstep(
+        0.6, 1.6, far / max(radius_of_head, 0.05) * max(canvas.width, canvas.height) / 1.5
+    )
     light = srgb_of(shifted(scheme.base, 0.18, 0.75))
     lighter = srgb_of(shifted(scheme.base, 0.24, 0.55))
     ground = light + (lighter - light) * beam[..., None]
@@ -171,7 +178,11 @@ def neon(canvas: Canvas, below: Picture) -> Picture:
         below = _bricks(canvas)
     wide = 0.55 * _falloff(circle, 0.16) + 0.35 * _falloff(inner, 0.10)
     lit = np.float32(0.10) + wide[..., None] * first + (0.40 * _falloff(bars, 0.13))[..., None] * second
-    picture = np.minimum(below * (0.55 + 2.6 * lit), 1) if not canvas.is_overlay else screened(below * np.float32(0.85), 0.25 * lit)
+    picture = (
+        np.minimum(below * (0.55 + 2.6 * lit), 1)
+        if not canvas.is_overlay
+        else screened(below * np.float32(0.85), 0.25 * lit)
+    )
     light, cores = np.zeros_like(picture), np.zeros(canvas.shape, np.float32)
     for tube, colour in ((circle, first), (inner, second), (bars, second)):
         level = 0.50 * _falloff(tube, 0.030) + 0.85 * np.exp(np.square(tube * np.float32(1 / 0.0075)) * -1)

@@ -108,7 +108,11 @@ def marble(canvas: Canvas, _: Picture) -> Picture:
     light = shifted(stone, 0.10 if canvas.is_named else 0.06, 0.7)
     stops = [(0.0, dark), (0.5, tuple(float(v) for v in stone)), (1.0, light)]
     picture = ramp(0.60 + 0.17 * clouds, stops)
-    vein = (0.10, float(0.7 * base[1]), float(base[2])) if stone[0] < 0.5 else (float(stone[0] - 0.42), float(0.3 * base[1]), float(base[2]))
+    vein = (
+        (0.10, float(0.7 * base[1]), float(base[2]))
+        if stone[0] < 0.5
+        else (float(stone[0] - 0.42), float(0.3 * base[1]), float(base[2]))
+    )
     if stone[0] < 0.62:
         vein = (0.93, 0.02, float(base[2]))
     ink = srgb_of(vein)
@@ -132,7 +136,9 @@ def watercolour(canvas: Canvas, below: Picture) -> Picture:
     picture = np.broadcast_to(sheet, below.shape).astype(np.float32)
     x, y, _ = canvas.head
     if canvas.is_overlay:
-        washed = np.stack([canvas.moved(np.ascontiguousarray(below[..., k]), 0.022 * warp_x, 0.022 * warp_y) for k in range(3)], -1)
+        washed = np.stack(
+            [canvas.moved(np.ascontiguousarray(below[..., k]), 0.022 * warp_x, 0.022 * warp_y) for k in range(3)], -1
+        )
         edge_x = np.minimum(canvas.x, canvas.width - canvas.x)
         edge_y = np.minimum(canvas.y, canvas.height - canvas.y)
         field = (np.minimum(edge_x, edge_y) - 0.055) / 0.06 + 0.5 * warp_x
