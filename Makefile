@@ -21,6 +21,7 @@ lint: .venv/.dev  ## style and types
 
 bench: .venv/.dev  ## speed beside the bare models and the peers
 	$(RUN)/python -m benchmarks.speed
+	$(RUN)/python -m benchmarks.backgrounds
 	$(RUN)/python -m benchmarks.accuracy
 	$(RUN)/python -m benchmarks.robustness
 	$(RUN)/python -m benchmarks.int8

@@ -18,9 +18,10 @@ from PIL import Image, ImageDraw, ImageFont
 import mien
 from mien.attributes import from_card
 from mien.card import ModelCard
-from mien.filters.background import BACKGROUNDS, cover_fit
+from mien.filters.background import cover_fit
 from mien.filters.effects import EFFECTS
 from mien.filters.looks import LOOKS
+from mien.filters.motifs.motif import MOTIFS
 from mien.filters.preset import Preset, apply, render
 from mien.filters.preset_file import load_preset, shipped_presets
 from mien.media.read import read
@@ -39,6 +40,22 @@ COMMANDS = (
     *(f"data {name}" for name in ("merge", "check", "split", "augment", "freeze", "import", "export")),
 )
 HEIGHT = 540
+PHOTO_WORDS = ("blur", "desaturate")
+CELL = (210, 246)
+MIXES = [
+    "rainbow, texture",
+    "sunset sea",
+    "stars, mountains",
+    "blue marble",
+    "sky, flowers",
+    "sunset, watercolour",
+    "pink paper",
+    "neon city",
+    "sunset, grid",
+    "pastel rainbow",
+    "gold stripes",
+    "forest, snow",
+]
 GAP = 16
 
 
@@ -72,9 +89,18 @@ def build_images() -> None:
     write(side_by_side(posters, 675), IMAGES / "posters.jpg")
     frame = read(SAMPLES[0])
     known = Frame(frame.image, source=frame.source, faces=mien.analyze(SAMPLES[0]).faces, matte=MatteModel()(frame.image))
-    words = [word for word in BACKGROUNDS if word != "transparent"]
-    write(side_by_side([render(known, word).image for word in [*words, "#f4c430"]], 360), IMAGES / "backgrounds.jpg")
+    shown = [*PHOTO_WORDS, "gradient", "#f4c430"]
+    write(side_by_side([render(known, word).image for word in shown], 360), IMAGES / "backgrounds.jpg")
+    build_sheet(sorted(MOTIFS), 7, IMAGES / "motifs.webp")
+    build_sheet(MIXES, 6, IMAGES / "mixes.webp")
     write(side_by_side([frame.image, posters[0]], 675), IMAGES / "before-after.jpg")
+
+
+def build_sheet(words: list[str], columns: int, path: Path) -> None:
+    """One person before each background, with its words below."""
+    photo = read(SAMPLES[1])
+    known = replace(photo, faces=mien.analyze(SAMPLES[1]).faces, matte=MatteModel()(photo.image))
+    write(contact_sheet({word: render(known, word).image for word in words}, columns, CELL), path, quality=80)
 
 
 def build_sheets() -> None:

@@ -13,13 +13,15 @@ from PIL import Image
 from mien.errors import InputError
 from mien.filters.background import BACKGROUNDS, Scene, cover_fit, fill_holes, parse_background, replace_background
 from mien.filters.layout import lay_out_photo, lay_out_subject
+from mien.filters.motifs.motif import MOTIFS
 from mien.filters.poster import PosterDesign, draw_poster
 from mien.filters.preset import Preset, apply, render
 from mien.filters.subject import find_subject, tidy_matte
 from mien.types import Faces, Frame
 
 SIZES = [(1, 1), (1, 9), (2, 2), (7, 5), (33, 64), (120, 97)]
-ALL_BACKGROUNDS = ["transparent", "#336699", "coral", *BACKGROUNDS]
+# Each motif's own contract is in test_filters_backgrounds.py.
+ALL_BACKGROUNDS = ["transparent", "#336699", "coral", "blur", "desaturate", "gradient", "rainbow, texture"]
 
 
 def mattes(height: int, width: int) -> dict[str, np.ndarray]:
@@ -155,17 +157,23 @@ def test_fill_holes_carries_colours_inwards():
     assert not fill_holes(picture, np.zeros_like(weight)).any()
 
 
-@pytest.mark.parametrize(
-    ("text", "hint"), [("blurr", "blur"), ("transparant", "transparent"), ("lavander", "lavender"), ("zzzz", "transparent")]
-)
+@pytest.mark.parametrize(("text", "hint"), [("transparant", "transparent"), ("blx", "blue"), ("zzzz", "")])
 def test_an_unknown_word_names_the_known_and_the_nearest(text, hint):
     with pytest.raises(InputError) as caught:
         parse_background(text)
     message = str(caught.value)
     assert repr(text) in message
     assert hint in message
-    assert all(word in message for word in BACKGROUNDS)
-    assert ("did you mean" in message) == (text != "zzzz")
+    assert all(word in message for word in MOTIFS)
+    assert ("nearest" in message) == (text != "zzzz")
+
+
+@pytest.mark.parametrize(("text", "meant"), [("blurr", "blur"), ("Desaturated", "desaturate"), ("lavander", "lavender")])
+def test_a_close_misspelling_is_understood(text, meant):
+    frame = portrait(60, 80)
+    scene = Scene(frame.image, frame.matte, frame.faces, 0)
+    made, wanted = parse_background(text)(scene).astype(int), parse_background(meant)(scene)
+    assert np.abs(made - wanted).mean() < 30
 
 
 @pytest.mark.parametrize("text", ["missing.png", "folder/missing", "#12", "#ggg"])

@@ -49,7 +49,10 @@ def filter(  # noqa: A001
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option(help="'transparent', words such as 'blur', a colour, a picture file, or 'none' for the photo's own."),
+        typer.Option(
+            help="'transparent', 'blur', words such as 'rainbow, texture' or 'blue marble', a colour, a picture file, "
+            "a folder or FOLDER:WORDS, or 'none' for the photo's own; a framed poster if not given."
+        ),
     ] = None,
     frame: Annotated[
         bool | None, typer.Option("--frame/--no-frame", help="Let the person stand out of a framed panel, or not.")

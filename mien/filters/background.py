@@ -142,6 +142,8 @@ def notes_on(text: str) -> list[str]:
 
     Empty for anything but a description in words. Raises what `parse_background` raises.
     """
+    if text.strip().lower() == TRANSPARENT:
+        return []
     background = parse_background(text)
     return list(background.reading.notes()) if isinstance(background, _Description) else []
 

@@ -147,12 +147,16 @@ def draw_caption(
         return None
     blocked = _blocked(faces)
     busy = _busyness(image, matte)
-    for shrink in _SHRINK:
-        letters = _set(words, caption.typeface, max(9, round(0.056 * side * caption.size * shrink)), round(_WIDEST * width))
-        if letters.shape[1] > (1 - _MARGIN) * width or letters.shape[0] > 0.4 * height:
-            continue
-        place = None if caption.place == "top" else _in_room(letters.shape, room, blocked)
-        place = place or _best_place(letters.shape, (height, width), caption.place, blocked, busy)
+    sizes = [max(9, round(0.056 * side * caption.size * shrink)) for shrink in _SHRINK]
+    blocks = [_set(words, caption.typeface, size, round(_WIDEST * width)) for size in sizes]
+    fitting = [one for one in blocks if one.shape[1] <= (1 - _MARGIN) * width and one.shape[0] <= 0.4 * height]
+    if room is not None and caption.place != "top":
+        for letters in fitting:
+            place = _in_room(letters.shape, room, blocked)
+            if place is not None:
+                return _inked(image, letters, place)
+    for letters in fitting:
+        place = _best_place(letters.shape, (height, width), caption.place, blocked, busy)
         if place is not None:
             return _inked(image, letters, place)
     return None
@@ -265,10 +269,8 @@ def _best_place(block: tuple[int, ...], page: tuple[int, int], place: str, block
     return None if best is None else best[1]
 
 
-def _in_room(block: tuple[int, ...], room: Box | None, blocked: Plane) -> Box | None:
+def _in_room(block: tuple[int, ...], room: Box, blocked: Plane) -> Box | None:
     """The middle of a room where the words have a sixth of its height above and below them."""
-    if room is None:
-        return None
     x1, y1, x2, y2 = room
     if block[1] > x2 - x1 or block[0] > 0.68 * (y2 - y1):
         return None

@@ -45,7 +45,9 @@ def named_pictures(folder: Path, words: str) -> list[Path]:
     best = max(hits)
     if not best:
         some = ", ".join(path.name for path in paths[:4]) + (" ..." if len(paths) > 4 else "")
-        raise InputError(f"background {folder}:{words}: expected a picture with one of these words in its name, found {some}")
+        raise InputError(
+            f"background {folder}:{words}: expected a picture with one of these words in its name, found {some}"
+        )
     return [path for path, hit in zip(paths, hits, strict=True) if hit == best]
 
 

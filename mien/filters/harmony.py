@@ -33,7 +33,7 @@ _JITTER, _TASTE = 0.04, 0.07
 _FIRST_TASTE, _GOLDEN_ANGLE = 250.0, 137.508
 _PURITY_MOST = 0.74
 _WARM_SHIFT = 0.014
-_NAMED_GREY = 0.02
+_NAMED_CHROMA = 0.19
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,19 +83,23 @@ def choose_scheme(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Sche
 def named_scheme(colours: NDArray[np.uint8], image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Scheme:
     """A scheme of colours that were asked for: the first is the base, a second one the accent, (N, 3) uint8 sRGB, N > 0.
 
+    Colours beyond a chroma of 0.19, which glare behind a face, are calmed to it.
     image, matte: as for `choose_scheme`; they give the light and whether the person is lighter than the base.
     """
     wanted = oklab_to_oklch(srgb_to_oklab(colours.astype(np.float32) / 255))
     random = np.random.default_rng(seed)
     lightness = _lightness(outline_colours(image, matte, seed))
-    scheme = _around(
-        wanted[0], lightness, None, 1.0 if random.random() < 0.5 else -1.0, Light(find_light(image, matte).side)
-    )
+    wanted[:, 1] = np.minimum(wanted[:, 1], _NAMED_CHROMA)
+    level, chroma, hue = (float(value) for value in wanted[0])
+    # Yellow turns to orange, never to the green beside it.
+    turn = -1.0 if 55 < hue < 130 or random.random() < 0.5 else 1.0
+    scheme = _around(wanted[0], lightness, None, turn, Light(find_light(image, matte).side))
     if len(wanted) > 1:
         return replace(scheme, accent=wanted[1], glow=wanted[2] if len(wanted) > 2 else scheme.glow)
-    if wanted[0, 1] < _NAMED_GREY:
-        return replace(scheme, accent=wanted[0] * np.array([1.04, 1, 1], np.float32))
-    return scheme
+    apart = -0.13 if level > 0.55 else 0.13
+    near = np.array([[level + apart, 0.9 * chroma, hue + 24 * turn], [level + 0.10, 0.7 * chroma, hue]], np.float32)
+    accent, glow = into_gamut(np.clip(near, 0, [0.99, 1, 720]).astype(np.float32) % [1.0, 1.0, 360.0])
+    return replace(scheme, accent=accent, glow=glow)
 
 
 def outline_colours(image: NDArray[np.uint8], matte: Plane, seed: int = 0) -> Palette:

@@ -13,7 +13,7 @@ from mien.filters.colour import oklab_to_oklch, srgb_to_oklab
 Plane = NDArray[np.float32]
 
 _WORK_SIDE = 160
-_HEAD_SHARE = 0.42
+_HEAD_SHARE, _HAIR_LEVEL = 0.42, 0.62
 _SKIN_HUE, _SKIN_REACH, _SKIN_CHROMA = 55.0, 32.0, (0.025, 0.17)
 _LEAST_PIXELS = 40
 _FULL_SLOPE, _FULL_WARMTH = 0.10, 0.035
@@ -22,7 +22,7 @@ _NEUTRAL_CHROMA, _BRIGHT_QUANTILE = 0.055, 0.80
 
 @dataclass(frozen=True)
 class Light:
-    """side: -1 from the picture's left, 0 from the front, 1 from its right. warmth: -1 is blue shade, 0 white, 1 lamplight."""
+    """side: -1 from the picture's left, 0 the front, 1 its right. warmth: -1 is blue shade, 0 white, 1 lamplight."""
 
     side: float = 0.0
     warmth: float = 0.0
@@ -46,8 +46,13 @@ def find_light(image: NDArray[np.uint8], matte: Plane) -> Light:
     lch = oklab_to_oklch(lab)
     upper = solid.copy()
     upper[int(rows[0] + _HEAD_SHARE * (rows[-1] - rows[0])) + 1 :] = False
-    is_skin = (np.abs(lch[..., 2] - _SKIN_HUE) < _SKIN_REACH) & (lch[..., 1] > _SKIN_CHROMA[0]) & (lch[..., 1] < _SKIN_CHROMA[1])
+    is_skin = (
+        (np.abs(lch[..., 2] - _SKIN_HUE) < _SKIN_REACH) & (lch[..., 1] > _SKIN_CHROMA[0]) & (lch[..., 1] < _SKIN_CHROMA[1])
+    )
     skin = upper & is_skin & (lch[..., 0] > 0.3)
+    if skin.any():
+        # Brown hair has the hue of skin, but far less light.
+        skin &= lch[..., 0] > _HAIR_LEVEL * np.quantile(lch[..., 0][skin], 0.9)
     return Light(_side(lch[..., 0], skin if skin.sum() >= _LEAST_PIXELS else upper), _warmth(lab, lch, solid))
 
 

@@ -1,4 +1,4 @@
-"""How a picture feels: dark, light, pastel, vivid, warm, cool, soft, monochrome. Each changes a finished background a little."""
+"""How a picture feels: dark, light, pastel, vivid, warm, cool, soft, monochrome. Each changes a finished background."""
 
 from __future__ import annotations
 

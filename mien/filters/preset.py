@@ -111,8 +111,8 @@ def render(frame: Frame, background: str | None = None, seed: int = 0) -> Frame:
 
     frame: with `matte`, and with `faces` where they have been looked for.
     background: None draws the poster (1080x1350, or 1350x1080 for a wide group; a picture without people is framed whole).
-    ``"transparent"`` keeps the size and sets `Frame.alpha`. A word of `mien.filters.background.BACKGROUNDS`, a colour name,
-    ``#rrggbb`` or the path of a picture keeps the size and replaces the background.
+    ``"transparent"`` keeps the size and sets `Frame.alpha`. Words, a colour, a picture or a folder of pictures keep the size
+    and replace the background: see `mien.filters.background.parse_background`.
     seed: the same seed gives the same picture; another one varies the colours.
 
     Raises `InputError` when the frame has no matte, and for a background that is not known.

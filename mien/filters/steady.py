@@ -64,7 +64,7 @@ class SteadyMatte:
     def _gain(self, small: Plane, mean: Plane) -> Plane:
         """(h, w) from `_STILL_GAIN` to 1."""
         away = cv2.blur(np.abs(small - mean), (3, 3))
-        # Noise is in every place and every frame: what shows only over time is movement, what shows only in space is texture.
+        # Noise is in every place and every frame: what shows in time alone is movement, what shows in space alone texture.
         noise = float(np.clip(min(np.median(away), _noise(small)), _NOISE_LEAST, _NOISE_MOST))
         moves = np.clip((away / noise - _MOVES_FROM) / (_MOVES_SURELY - _MOVES_FROM), 0, 1)
         reach = 2 * max(1, round(_REACH_SHARE * max(small.shape))) + 1

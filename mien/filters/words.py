@@ -7,6 +7,7 @@ A word is a motif or another name for one, a colour (CSS name or #hex), or a moo
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -53,7 +54,29 @@ OTHER_NAMES = {
 PHOTO_WORDS = ("transparent", "blur", "desaturate")
 """Words that ask for something made of the photo; they stand alone."""
 
-FILLERS = frozenset(["a", "an", "and", "the", "with", "of", "in", "on", "at", "my", "some", "as", "over", "under", "plus", "background", "backdrops", "wall", "picture", "style"])
+FILLERS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "the",
+        "with",
+        "of",
+        "in",
+        "on",
+        "at",
+        "my",
+        "some",
+        "as",
+        "over",
+        "under",
+        "plus",
+        "background",
+        "backdrops",
+        "picture",
+        "style",
+    ]
+)
 _WORD = re.compile(r"#?[^\W_]+(?:['’-][^\W_]+)*")
 _LONGEST_PHRASE = 3
 _ALIKE, _ALIKE_PAIR, _ALIKE_ENOUGH_TO_NAME = 0.78, 0.86, 0.5
@@ -108,7 +131,9 @@ def read_words(text: str) -> Reading:
             else:
                 colours.append(_rgb(meant))
     if not motifs and not colours and not moods:
-        found = "; ".join(f"{word!r} is not known{nearest_hint(word)}" for word in unknown) or "it names no motif and no colour"
+        found = (
+            "; ".join(f"{word!r} is not known{nearest_hint(word)}" for word in unknown) or "it names no motif and no colour"
+        )
         raise InputError(f"background {text!r}: {found}; expected colours or any of {', '.join(sorted(MOTIFS))}")
     unique = tuple(dict.fromkeys(motifs)), tuple(dict.fromkeys(colours)), tuple(dict.fromkeys(moods))
     return Reading(*unique, tuple(guesses), tuple(unknown))
@@ -117,8 +142,9 @@ def read_words(text: str) -> Reading:
 def meanings(text: str) -> set[str]:
     """The motifs and plain words that a text names, for finding pictures by their names: other names count as the motif's."""
     words = _WORD.findall(re.sub(r"[_\-]", " ", text.lower()))
-    pairs = [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
-    return ({_exact(phrase) or phrase for phrase in (*words, *pairs)} | set(words)) - FILLERS - set(pairs)
+    pairs = [f"{first} {second}" for first, second in itertools.pairwise(words)]
+    found = {_exact(pair) for pair in pairs} - {None}
+    return {meant for meant in (*found, *(_exact(word) or word for word in words)) if meant and meant not in FILLERS}
 
 
 def nearest_hint(word: str) -> str:
@@ -152,7 +178,9 @@ def _exact(phrase: str) -> str | None:
 
 
 def _is_colour(spelling: str) -> bool:
-    return spelling in colour_names() or (spelling.startswith("#") and len(spelling) in (4, 7) and parse_colour(spelling) is not None)
+    return spelling in colour_names() or (
+        spelling.startswith("#") and len(spelling) in (4, 7) and parse_colour(spelling) is not None
+    )
 
 
 def _resembled(phrase: str, alike: float) -> str | None:

@@ -211,7 +211,7 @@ def _is_near_edge(cover: np.ndarray, row: int, column: int, unit: float) -> bool
     return bool(around.min() < 0.5)
 
 
-@register("cat-ears", "furry ears in the colour of the hair", reach=0.62, layer=2)
+@register("cat-ears", "furry ears in the colour of the hair", reach=0.85, layer=2)
 def cat_ears(canvas: Canvas, head: Head) -> None:
     """Two ears that grow out of the hair, tinted like it."""
     fur, inside = _ear()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,14 +18,14 @@ from numpy.typing import NDArray
 from mien.filters.colour import into_gamut, oklab_to_srgb, oklch_to_oklab
 from mien.filters.harmony import Scheme
 
-Plane = NDArray[np.float32]
-Picture = NDArray[np.float32]
+Plane = NDArray[np.floating[Any]]
+Picture = NDArray[np.floating[Any]]
 Stop = tuple[float, tuple[float, float, float]]
 """A place in [0, 1] on a colour ramp, and its OKLCH colour."""
 
 _LONGEST_UNITS = 4.0
 _LATTICE = 64
-_HORIZON = 0.66
+_HORIZON_SHARES = (0.44, 0.68)
 _SPLINE_DEVIATION = 0.479
 _RAMP_STEPS = 1024
 _FINEST_CELL_PX = 1.6
@@ -37,7 +38,7 @@ class Canvas:
     """An empty picture with all that a motif may know.
 
     size_wh: pixels. scheme: colours that suit the person, or that were asked for by name. seed: decides what chance decides.
-    head: (x, y, radius) of the heads in units. is_named: whether the colours were asked for, so that nature's own give way.
+    head: (x, y, radius) of the heads in units. is_named: whether the colours were asked for; nature's own then give way.
     is_overlay: whether something that was asked for lies below, so that a motif leaves most of it to be seen.
     has_land: whether land comes in front, so that a sky ends at its horizon.
 
@@ -69,8 +70,11 @@ class Canvas:
 
     @property
     def horizon(self) -> float:
-        """Where sky meets land, in units from the top; the lower border where there is no land."""
-        return self.height * (_HORIZON if self.has_land else 1.0)
+        """Where sky meets land, in units from the top: at the height of the chin; the lower border where there is no land."""
+        if not self.has_land:
+            return self.height
+        low, high = _HORIZON_SHARES
+        return min(max(self.head[1] + 0.8 * self.head[2], low * self.height), high * self.height)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -192,20 +196,29 @@ class Canvas:
 
 def ramp(field: Plane, stops: Sequence[Stop]) -> Picture:
     """Colours of a field: (H, W) in [0, 1] to (H, W, 3) sRGB in [0, 1], mixed between the stops in OKLab."""
-    places = np.array([place for place, _ in stops], np.float32)
-    colours = oklch_to_oklab(into_gamut(np.array([colour for _, colour in stops], np.float32)))
-    at = np.linspace(0, 1, _RAMP_STEPS, dtype=np.float32)
-    lab = np.stack([np.interp(at, places, colours[:, axis]) for axis in range(3)], axis=1).astype(np.float32)
+    table = _ramp_table(tuple((float(place), *map(float, colour)) for place, colour in stops))
     steps = np.clip(field, 0, 1)
-    return np.take(oklab_to_srgb(lab), (steps * (_RAMP_STEPS - 1) + 0.5).astype(np.int32), axis=0)
+    return np.take(table, (steps * (_RAMP_STEPS - 1) + 0.5).astype(np.int32), axis=0)
 
 
-def srgb_of(colour: Sequence[float] | Plane) -> Plane:
+@lru_cache(maxsize=256)
+def _ramp_table(stops: tuple[tuple[float, ...], ...]) -> Plane:
+    """(steps, 3) sRGB between stops of a place and an OKLCH colour each."""
+    rows = np.array(stops, np.float32)
+    colours = oklch_to_oklab(into_gamut(rows[:, 1:]))
+    at = np.linspace(0, 1, _RAMP_STEPS, dtype=np.float32)
+    lab = np.stack([np.interp(at, rows[:, 0], colours[:, axis]) for axis in range(3)], axis=1).astype(np.float32)
+    return oklab_to_srgb(lab)
+
+
+def srgb_of(colour: Sequence[Any] | Plane) -> Plane:
     """(3,) or (N, 3) OKLCH as sRGB in [0, 1], its chroma lowered where sRGB cannot show it."""
     return oklab_to_srgb(oklch_to_oklab(into_gamut(np.asarray(colour, np.float32))))
 
 
-def shifted(colour: Plane, lightness: float = 0.0, chroma: float = 1.0, hue_deg: float = 0.0) -> tuple[float, float, float]:
+def shifted(
+    colour: Plane | Sequence[float], lightness: float = 0.0, chroma: float = 1.0, hue_deg: float = 0.0
+) -> tuple[float, float, float]:
     """An OKLCH colour that is lighter by ``lightness``, ``chroma`` times as strong, and turned by ``hue_deg``."""
     level, strength, hue = (float(value) for value in colour)
     return min(max(level + lightness, 0.03), 0.99), strength * chroma, (hue + hue_deg) % 360

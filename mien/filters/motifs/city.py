@@ -30,7 +30,9 @@ def city_lights(canvas: Canvas, below: Picture) -> Picture:
     radius = 0.014 + 0.034 * random.random(count) ** 2
     tints = np.concatenate([lamps, srgb_of([(0.62, 0.19, 20.0), tuple(canvas.scheme.accent)])])
     light = np.zeros_like(picture)
-    draw_discs(light, canvas.unit, np.stack([x, y], 1), radius, tints[random.choice(5, count, p=(0.36, 0.3, 0.14, 0.1, 0.1))] * 0.62)
+    draw_discs(
+        light, canvas.unit, np.stack([x, y], 1), radius, tints[random.choice(5, count, p=(0.36, 0.3, 0.14, 0.1, 0.1))] * 0.62
+    )
     return screened(picture, light)
 
 

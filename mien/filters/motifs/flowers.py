@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from mien.filters.motifs.canvas import Canvas, Picture, Plane, mixed, ramp, scaled, shifted, smoothstep
 from mien.filters.motifs.motif import FINE, register
-from mien.filters.motifs.sprites import scatter_evenly, stamp
+from mien.filters.motifs.sprites import scatter_evenly, stamp, stamp_shade
 
-_SIDE = 224
+_SIDE = 160
 _KINDS = 6
-_BLOSSOMS_IN_UNIT = 150
-_LEAVES_IN_UNIT = 60
+_BLOSSOMS_IN_UNIT = 115
+_LEAVES_IN_UNIT = 45
 
 
 @register("flowers", layer="scatter", ground=("dusk",), longest=FINE)
@@ -33,27 +33,37 @@ def flowers(canvas: Canvas, below: Picture) -> Picture:
     leaf = canvas.natural(((0.0, (0.40, 0.075, 145.0)), (1.0, (0.56, 0.085, 135.0))))
     picture = below.copy()
     area = canvas.width * canvas.height
-    leaves = [_leaf(kind) for kind in range(3)]
-    for x, y in scatter_evenly(canvas.random("leaves"), int(_LEAVES_IN_UNIT * area) + 4, canvas.width + 0.2, canvas.height + 0.2) - 0.1:
+    greens = [tuple(a + (b - a) * share for a, b in zip(leaf[0][1], leaf[1][1], strict=True)) for share in (0.0, 0.5, 1.0)]
+    leaves = [[_dyed(_leaf(kind), (tone[0], tone[1], tone[2])) for tone in greens] for kind in range(3)]
+    for x, y in (
+        scatter_evenly(canvas.random("leaves"), int(_LEAVES_IN_UNIT * area) + 4, canvas.width + 0.2, canvas.height + 0.2)
+        - 0.1
+    ):
         size, turn, kind = random.uniform(0.12, 0.20), random.uniform(0, 360), int(random.integers(3))
-        share = random.random()
+        green = int(random.integers(3))
         if canvas.is_overlay and not _is_garland(canvas, x, y, 0.02):
             continue
-        tone = tuple(a + (b - a) * share for a, b in zip(leaf[0][1], leaf[1][1], strict=True))
-        sprite, alpha = _dyed(leaves[kind], tone)
-        stamp(picture, sprite, alpha, (x * canvas.unit, y * canvas.unit), size * canvas.unit, turn)
+        stamp(picture, *leaves[kind][green], (x * canvas.unit, y * canvas.unit), size * canvas.unit, turn)
     dyed = [[_dyed(_blossom(kind), tone) for tone in tones] for kind in range(_KINDS)]
-    places = scatter_evenly(canvas.random("blossoms"), int(_BLOSSOMS_IN_UNIT * area) + 4, canvas.width + 0.2, canvas.height + 0.2) - 0.1
+    places = (
+        scatter_evenly(canvas.random("blossoms"), int(_BLOSSOMS_IN_UNIT * area) + 4, canvas.width + 0.2, canvas.height + 0.2)
+        - 0.1
+    )
+    places += random.normal(0, 0.022, places.shape)
     sizes = np.sort(random.uniform(0, 1, len(places)) ** 1.4)[::-1]
     shade = _shade()
     for (x, y), share in zip(places, sizes, strict=True):
-        kind, tone, turn = int(random.integers(_KINDS)), int(random.choice(5, p=(0.28, 0.2, 0.24, 0.16, 0.12))), random.uniform(0, 360)
+        kind, tone, turn = (
+            int(random.integers(_KINDS)),
+            int(random.choice(5, p=(0.28, 0.2, 0.24, 0.16, 0.12))),
+            random.uniform(0, 360),
+        )
         if canvas.is_overlay and not _is_garland(canvas, x, y, 0.0):
             continue
-        size = (0.085 + 0.115 * share) * canvas.unit
+        size = (0.095 + 0.115 * share) * canvas.unit
         at = (x * canvas.unit, y * canvas.unit)
         drop = (at[0] - 0.05 * size * canvas.light_side, at[1] + 0.07 * size)
-        stamp(picture, np.zeros((*shade.shape, 3), np.float32), 0.5 * shade, drop, 1.22 * size)
+        stamp_shade(picture, shade, drop, 1.22 * size, 0.5)
         stamp(picture, *dyed[kind][tone], at, size, turn)
     if canvas.is_overlay:
         return picture
@@ -65,7 +75,11 @@ def _is_garland(canvas: Canvas, x: float, y: float, slack: float) -> bool:
     """Whether a place is in the flowers' border: the lower corners, less along the sides, little at the top."""
     side = min(x, canvas.width - x) / canvas.width
     down = y / canvas.height
-    return bool(side < 0.05 + slack + 0.17 * max(0.0, down - 0.35) ** 1.2 or down > 0.95 - slack or (down < 0.05 + slack and side < 0.3))
+    return bool(
+        side < 0.05 + slack + 0.17 * max(0.0, down - 0.35) ** 1.2
+        or down > 0.95 - slack
+        or (down < 0.05 + slack and side < 0.3)
+    )
 
 
 def _dyed(shape: tuple[Plane, Plane, Plane], tone: tuple[float, float, float]) -> tuple[Picture, Plane]:
@@ -103,7 +117,14 @@ def _blossom(kind: int) -> tuple[Plane, Plane, Plane]:
             along = np.clip(away / np.maximum(tip, 1e-3), 0, 1)
             fold = 0.5 + 0.5 * np.cos(np.clip(turn / wide, -1, 1) * np.pi)
             lines = 0.05 * np.sin(turn * 34 + petal) * along
-            tone = 0.16 + 0.60 * along**1.3 + 0.13 * fold + lines + 0.14 * smoothstep(0.86, 1.0, along) - 0.10 * (turn > 0) * (1 - fold)
+            tone = (
+                0.16
+                + 0.60 * along**1.3
+                + 0.13 * fold
+                + lines
+                + 0.14 * smoothstep(0.86, 1.0, along)
+                - 0.10 * (turn > 0) * (1 - fold)
+            )
             shadow = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), 4.5)
             level *= 1 - 0.34 * shadow * (1 - cover)
             level += (tone - level) * cover
@@ -133,5 +154,3 @@ def _shade() -> NDArray[np.float32]:
     """(64, 64): the soft shadow of a blossom."""
     y, x = (np.mgrid[0:64, 0:64].astype(np.float32) + 0.5) / 32 - 1
     return np.asarray(smoothstep(1.0, 0.45, np.hypot(x, y)), np.float32)
-
-

@@ -42,10 +42,15 @@ def sea(canvas: Canvas, below: Picture) -> Picture:
         return np.asarray(cv2.remap(tile, to_x, to_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
     calm = smoothstep(0.0, 0.10, near)
-    height = (0.75 * waves(0.42, 0.1) + 0.42 * waves(1.0, 0.6) + 0.22 * waves(2.1, 0.3)) * calm
+    height = (0.60 * waves(0.8, 0.1) + 0.50 * waves(1.9, 0.6) + 0.32 * waves(4.0, 0.3)) * calm
     slope = np.clip(height, -2.5, 2.5)
     sky = np.ascontiguousarray(below[: top + 1])
-    mirror_y = top - 1 - (rows * canvas.unit - top) * (top / max(1, canvas.size_wh[1] - top)) * 0.8 - slope * near * 0.16 * canvas.unit
+    mirror_y = (
+        top
+        - 1
+        - (rows * canvas.unit - top) * (top / max(1, canvas.size_wh[1] - top)) * 0.8
+        - slope * near * 0.16 * canvas.unit
+    )
     mirror_x = canvas.x * canvas.unit - 0.5 + slope * (0.02 * canvas.unit)
     mirrored = cv2.remap(
         sky,
@@ -86,8 +91,12 @@ def mountains(canvas: Canvas, below: Picture) -> Picture:
     """Ridge behind ridge, each paler and bluer with distance, mist in the valleys between them."""
     haze = horizon_haze(below, canvas)
     bright = float(np.clip(haze.mean() * 1.15, 0.25, 1))
-    near = srgb_of([colour for _, colour in canvas.natural(((0.0, (0.27, 0.045, 250.0)), (1.0, (0.36, 0.05, 235.0))))]) * bright
+    near = (
+        srgb_of([colour for _, colour in canvas.natural(((0.0, (0.27, 0.045, 250.0)), (1.0, (0.36, 0.05, 235.0))))]) * bright
+    )
     picture = below
+    face = canvas.fractal("face", 7.0, 5, gain=0.6, is_ridged=True)
+    lit = np.clip(face - canvas.moved(face, 0.015 * canvas.light_side, -0.01), -1.5, 1.5)
     for layer in range(_RIDGES):
         share = layer / (_RIDGES - 1)
         crest = canvas.profile(f"ridge{layer}", 1.5 + 0.5 * layer, 8, gain=0.52, is_ridged=layer < 3)
@@ -96,14 +105,14 @@ def mountains(canvas: Canvas, below: Picture) -> Picture:
         under = canvas.y - skyline
         rock = near[0] + (near[1] - near[0]) * (1 - share)
         tone = haze + (rock - haze) * np.float32(0.30 + 0.70 * share**1.15)
-        face = canvas.fractal(f"face{layer}", 5.0 + 3 * layer, 4, gain=0.6, is_ridged=True)
-        lit = face - canvas.moved(face, 0.015 * canvas.light_side, -0.01)
-        relief = 1 + (0.10 + 0.04 * share) * np.clip(lit, -1.5, 1.5) * smoothstep(0.30, 0.0, under)
+        relief = 1 + (0.10 + 0.04 * share) * lit * smoothstep(0.30, 0.0, under)
         body = scaled(np.broadcast_to(tone, below.shape).astype(np.float32), relief)
         if layer == 0:
             snow = smoothstep(0.15, 0.75, crest - under * 7 + 0.35 * face)
             body = mixed(body, haze + (1 - haze) * np.float32(0.55), 0.8 * snow)
-        mist = np.clip(smoothstep(0.02, 0.26, under) * (0.66 - 0.45 * share) + 0.05 * canvas.noise(f"mist{layer}", 2.0, 3.0), 0, 1)
+        mist = np.clip(
+            smoothstep(0.02, 0.26, under) * (0.66 - 0.45 * share) + 0.05 * canvas.noise(f"mist{layer}", 2.0, 3.0), 0, 1
+        )
         body = mixed(body, haze, mist)
         picture = mixed(picture, body, canvas.cover(skyline - canvas.y))
     return picture
@@ -120,24 +129,24 @@ def forest(canvas: Canvas, below: Picture) -> Picture:
         share = layer / (_TREE_LAYERS - 1)
         random = canvas.random(f"trees{layer}")
         crest = canvas.profile(f"hill{layer}", 1.1 + 0.4 * layer, 3)
-        foot = canvas.horizon - 0.10 + 0.06 * crest + share * (canvas.height - canvas.horizon) * 0.95
+        foot = canvas.horizon - 0.10 + 0.06 * crest + share * (canvas.height - canvas.horizon) * 0.80
         size = 0.20 + 0.42 * share**1.3
         cover = canvas.cover(np.broadcast_to(foot - canvas.y, canvas.shape))
         count = int(canvas.width * (5.2 / size) * (1.15 - 0.35 * share)) + 2
         for x in (np.arange(count) + random.uniform(-0.45, 0.45, count)) / (count - 1) * canvas.width * 1.04 - 0.02:
             column = int(np.clip(x * canvas.unit, 0, canvas.size_wh[0] - 1))
             tall = size * random.uniform(0.55, 1.1)
-            place = (x * canvas.unit, (foot[0, column] + 0.03 - tall / 2) * canvas.unit)
+            place = (x * canvas.unit, (foot[0, column] + 0.09 * tall + 0.01 - tall / 2) * canvas.unit)
             stamp_cover(cover, _fir(int(random.integers(6))), place, tall * canvas.unit)
         cover = cv2.GaussianBlur(cover, (0, 0), max(0.3, (0.0022 - 0.0016 * share) * canvas.unit))
         tone = haze + (greens[0] + (greens[1] - greens[0]) * (1 - share) - haze) * np.float32(0.26 + 0.74 * share)
         mist = smoothstep(-0.14, 0.20, canvas.y - foot) * (0.70 - 0.50 * share)
         body = mixed(np.broadcast_to(tone, below.shape).astype(np.float32), haze, np.broadcast_to(mist, canvas.shape))
         picture = mixed(picture, body, cover)
-    slant = canvas.x + canvas.light_side * 0.55 * canvas.y
-    wide = canvas.random("rays").uniform(0, 6.28, 3)
-    rays = sum(np.sin(slant * pace + start) for pace, start in zip((9.0, 16.0, 27.0), wide, strict=True))
-    rays = np.clip(rays / 3, 0, 1) * np.clip(1 - canvas.y / canvas.height, 0, 1) ** 0.7
+    slant = (canvas.x - canvas.light_side * 0.55 * (canvas.height - canvas.y)) * 40
+    beams = np.convolve(canvas.random("rays").standard_normal(2048), np.hanning(7), "same")
+    beams = np.interp(np.arange(0, 2048, 0.125), np.arange(2048), beams).astype(np.float32)
+    rays = np.clip(beams[((slant + 512) * 8).astype(np.int32) % len(beams)] / 3, 0, 1) * (1 - canvas.y / canvas.height)
     return screened(picture, 0.20 * rays, np.minimum(haze * 1.05 + 0.03, 1))
 
 

@@ -1,7 +1,8 @@
 """The registry of motifs, and how several of them make one picture.
 
 Motifs lie on each other in the order of `LAYERS`: a ground fills the picture, land stands in its lower part, things are
-scattered over both, and a surface gives all of it its relief. Where no ground was asked for, the lowest motif brings its own.
+scattered over both, and a surface gives all of it its relief. Where no ground was asked for, the rearmost motif brings
+its own; a motif of the night makes it night.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mien.filters.motifs.canvas import Canvas, Picture, mixed, smoothstep
 LAYERS = ("ground", "land", "scatter", "surface")
 """From the back to the front."""
 
-SOFT, FINE, SHARP = 1152, 1600, 3840
+SOFT, FINE, SHARP = 960, 1280, 1920
 """The longest side in pixels that a motif is drawn at; a larger picture is enlarged from it. By how fine its details are."""
 
 _LEAST_SIDE = 360
@@ -32,7 +33,7 @@ Draw: TypeAlias = Callable[[Canvas, Picture], Picture]
 
 @dataclass(frozen=True)
 class Motif:
-    """One generator. layer: of `LAYERS`. ground: the motifs that it brings to lie on, a ground first. longest: see `SOFT`."""
+    """One generator. layer: of `LAYERS`. ground: the motifs that it lies on, a ground first. longest: see `SOFT`."""
 
     word: str
     draw: Draw
@@ -63,7 +64,8 @@ def paint(words: Sequence[str], canvas: Canvas) -> NDArray[np.uint8]:
     Grounds melt into each other along a soft slanting seam, the first at the top; the rest follows `LAYERS`.
     """
     chosen = sorted({word: MOTIFS[word] for word in words}.values(), key=_depth)
-    brought = [] if chosen[0].layer == "ground" else [MOTIFS[word] for word in chosen[0].ground]
+    own = next((motif.ground for motif in chosen if "night" in motif.ground), chosen[0].ground)
+    brought = [] if chosen[0].layer == "ground" else [MOTIFS[word] for word in own if MOTIFS[word] not in chosen]
     chosen = sorted([*brought, *chosen], key=_depth)
     side = max(canvas.size_wh)
     drawn = min(max(side, _LEAST_SIDE), max(motif.longest for motif in chosen))
@@ -81,7 +83,7 @@ def paint(words: Sequence[str], canvas: Canvas) -> NDArray[np.uint8]:
     how = cv2.INTER_AREA if drawn > side else cv2.INTER_CUBIC
     if drawn != side:
         picture = cv2.resize(picture, canvas.size_wh, interpolation=how)
-    return add_grain(picture * 255, canvas.seed, 0.6)
+    return add_grain(np.asarray(picture * 255, np.float32), canvas.seed, 0.6)
 
 
 def _seam(canvas: Canvas, number: int, count: int) -> Picture:

@@ -16,12 +16,15 @@ _DOT_ANGLE_DEG = 24.0
 @register("studio")
 def studio(canvas: Canvas, _: Picture) -> Picture:
     """A seamless sheet in a pale tone of the scheme, as behind a studio portrait."""
-    x, y, radius = canvas.head
+    x, y, _radius = canvas.head
     base = canvas.scheme.base
     pale = base if canvas.is_named else np.array(shifted(base, 0.90 - base[0], 0.42), np.float32)
     away = np.hypot(canvas.x - x - 0.25 * canvas.light_side, (canvas.y - y) * 0.85) / max(canvas.width, canvas.height)
     floor = smoothstep(0.78, 1.0, canvas.y / canvas.height)
-    return ramp(1 - away - 0.18 * floor, [(0.0, shifted(pale, -0.16, 1.5)), (0.6, shifted(pale, 0.0)), (1.0, shifted(pale, 0.07, 0.6))])
+    return ramp(
+        1 - away - 0.18 * floor,
+        [(0.0, shifted(pale, -0.16, 1.5)), (0.6, shifted(pale, 0.0)), (1.0, shifted(pale, 0.07, 0.6))],
+    )
 
 
 @register("stripes", longest=SHARP)
@@ -58,27 +61,40 @@ def waves(canvas: Canvas, below: Picture) -> Picture:
     """Rolling layers of cut paper, each with a soft shadow on the one behind. Over a sky they take its lower part."""
     scheme = canvas.scheme
     random = canvas.random("waves")
-    picture = below
+    picture = below.copy()
     first = 0.60 if canvas.is_overlay else 0.10
-    stops = [(0.0, shifted(scheme.glow, 0.10, 0.8)), (0.45, shifted(scheme.base, 0.0)), (0.75, shifted(scheme.accent, -0.08)), (1.0, shifted(scheme.deep, -0.10))]
+    stops = [
+        (0.0, shifted(scheme.glow, 0.10, 0.8)),
+        (0.45, shifted(scheme.base)),
+        (0.75, shifted(scheme.accent, -0.08)),
+        (1.0, shifted(scheme.deep, -0.10)),
+    ]
     tones = ramp(np.linspace(0, 1, _WAVE_LAYERS, dtype=np.float32)[None], stops)[0]
-    shrink = max(1, int(canvas.unit / 360))
+    crests = []
     for layer in range(_WAVE_LAYERS):
-        share = layer / (_WAVE_LAYERS - 1)
-        foot = (first + (1.0 - first) * 0.90 * share) * canvas.height
+        foot = (first + (1.0 - first) * 0.90 * layer / (_WAVE_LAYERS - 1)) * canvas.height
         pace, start, second = random.uniform(3.2, 5.2), random.uniform(0, 6.28), random.uniform(0, 6.28)
-        swing = 0.058 * np.sin(pace * canvas.x + start) + 0.026 * np.sin(1.9 * pace * canvas.x + second) + 0.02 * canvas.x * (-1) ** layer
-        under = canvas.y - (foot + swing)
-        shadow = np.exp(-np.clip(-under, 0, None) / 0.034) * 0.30
-        picture = scaled(picture, 1 - shadow * (under < 0.01))
-        edge = 1 + 0.10 * np.exp(-np.clip(under, 0, None) / 0.006) + 0.05 * np.exp(-np.clip(under, 0, None) / 0.09)
-        fibre = 1.0
-        picture = mixed(picture, np.clip(tones[layer] * (edge * fibre)[..., None], 0, 1), canvas.cover(-under))
-    del shrink
+        swing = 0.058 * np.sin(pace * canvas.x + start) + 0.026 * np.sin(1.9 * pace * canvas.x + second)
+        crests.append((foot + swing + 0.02 * canvas.x * (-1) ** layer).astype(np.float32))
+    lowest = [float(crest.max()) for crest in crests[1:]] + [canvas.height]
+    for crest, tone, last in zip(crests, tones, lowest, strict=True):
+        rows = slice(_row(canvas, float(crest.min()) - 0.13), _row(canvas, max(last, float(crest.max())) + 0.02) + 1)
+        under = canvas.y[rows] - crest
+        if not under.size:
+            continue
+        shade = 1 - 0.30 * np.exp(np.minimum(under, 0) * np.float32(1 / 0.034))
+        deep = np.maximum(under, 0)
+        edge = 1 + 0.10 * np.exp(deep * np.float32(-1 / 0.006)) + 0.05 * np.exp(deep * np.float32(-1 / 0.09))
+        picture[rows] = mixed(scaled(picture[rows], shade), np.minimum(tone * edge[..., None], 1), canvas.cover(-under))
     return picture
 
 
-@register("grid", layer="surface", longest=SHARP)
+def _row(canvas: Canvas, y: float) -> int:
+    """The row of pixels at a height in units, within the picture."""
+    return int(min(max(y * canvas.unit, 0), canvas.size_wh[1]))
+
+
+@register("grid", layer="surface", longest=FINE)
 def grid(canvas: Canvas, below: Picture) -> Picture:
     """Glazed square tiles with a fine joint, each a little different; over another motif, a mosaic of it."""
     columns, rows = canvas.x / _TILE, canvas.y / _TILE
@@ -101,12 +117,14 @@ def grid(canvas: Canvas, below: Picture) -> Picture:
     corner = np.float32(0.10)
     edge = np.hypot(np.maximum(away_x - 0.465 + corner, 0), np.maximum(away_y - 0.465 + corner, 0)) - corner
     part_x, part_y = columns - column - 0.5, rows - row - 0.5
-    gloss = 1 + 0.10 * (-part_y - 0.5 * canvas.light_side * -part_x) + 0.05 * np.exp(-np.abs(edge) / 0.035) * (np.sign(-part_y))
+    gloss = (
+        1 + 0.10 * (-part_y - 0.5 * canvas.light_side * -part_x) + 0.05 * np.exp(-np.abs(edge) / 0.035) * (np.sign(-part_y))
+    )
     joint = np.minimum(smooth * np.float32(0.55) + np.float32(0.36), 1)
     return mixed(joint, scaled(picture, gloss), canvas.cover(edge * np.float32(_TILE)))
 
 
-@register("halftone", layer="surface", longest=SHARP)
+@register("halftone", layer="surface", longest=FINE)
 def halftone(canvas: Canvas, below: Picture) -> Picture:
     """Dots of a coarse print that grow away from the head, in two inks on paper; over another motif, a print of it."""
     turn = np.deg2rad(_DOT_ANGLE_DEG)
@@ -126,7 +144,9 @@ def halftone(canvas: Canvas, below: Picture) -> Picture:
     level = np.clip(1.25 * (far - 0.18) + 0.55 * (slope - 0.35), 0, 1)
     radius = np.sqrt(level).astype(np.float32) * 0.72
     rays = np.arctan2(canvas.y - y, canvas.x - x) * np.float32(12 / np.pi)
-    beam = smoothstep(-0.03, 0.03, np.abs(rays % 2 - 1) - 0.5) * smoothstep(0.6, 1.6, far / max(radius_of_head, 0.05) * max(canvas.width, canvas.height) / 1.5)
+    beam = smoothstep(-0.03, 0.03, np.abs(rays % 2 - 1) - 0.5) * smoothstep(
+        0.6, 1.6, far / max(radius_of_head, 0.05) * max(canvas.width, canvas.height) / 1.5
+    )
     light = srgb_of(shifted(scheme.base, 0.18, 0.75))
     lighter = srgb_of(shifted(scheme.base, 0.24, 0.55))
     ground = light + (lighter - light) * beam[..., None]
@@ -158,12 +178,17 @@ def neon(canvas: Canvas, below: Picture) -> Picture:
         below = _bricks(canvas)
     wide = 0.55 * _falloff(circle, 0.16) + 0.35 * _falloff(inner, 0.10)
     lit = np.float32(0.10) + wide[..., None] * first + (0.40 * _falloff(bars, 0.13))[..., None] * second
-    picture = np.minimum(below * (0.55 + 2.6 * lit), 1) if not canvas.is_overlay else screened(below * np.float32(0.85), 0.25 * lit)
+    picture = (
+        np.minimum(below * (0.55 + 2.6 * lit), 1)
+        if not canvas.is_overlay
+        else screened(below * np.float32(0.85), 0.25 * lit)
+    )
+    light, cores = np.zeros_like(picture), np.zeros(canvas.shape, np.float32)
     for tube, colour in ((circle, first), (inner, second), (bars, second)):
-        picture = screened(picture, 0.55 * _falloff(tube, 0.030), colour)
-        picture = screened(picture, 0.95 * np.exp(-((tube / 0.0075) ** 2)), colour)
-        picture = screened(picture, np.exp(-((tube / 0.0042) ** 2)) * 0.9, 0.4 * colour + 0.6)
-    return picture
+        level = 0.50 * _falloff(tube, 0.030) + 0.85 * np.exp(np.square(tube * np.float32(1 / 0.0075)) * -1)
+        light += level[..., None].astype(np.float32) * colour
+        cores = np.maximum(cores, np.exp(np.square(tube * np.float32(1 / 0.0042)) * -1))
+    return screened(screened(picture, light), 0.9 * cores, 0.3 * first + 0.7)
 
 
 def _falloff(away: Plane, reach: float) -> Plane:

@@ -19,10 +19,10 @@ _SUNSET = (
     (0.0, (0.30, 0.085, 283.0)),
     (0.22, (0.42, 0.115, 310.0)),
     (0.42, (0.58, 0.155, 358.0)),
-    (0.60, (0.70, 0.165, 35.0)),
-    (0.78, (0.82, 0.145, 65.0)),
-    (0.92, (0.91, 0.105, 85.0)),
-    (1.0, (0.94, 0.075, 92.0)),
+    (0.62, (0.69, 0.170, 30.0)),
+    (0.82, (0.78, 0.155, 55.0)),
+    (0.95, (0.87, 0.125, 78.0)),
+    (1.0, (0.93, 0.085, 90.0)),
 )
 _NIGHT = (
     (0.0, (0.13, 0.040, 272.0)),
@@ -60,10 +60,10 @@ def sky(canvas: Canvas, _: Picture) -> Picture:
     air = ramp(np.broadcast_to(down, canvas.shape), canvas.natural(_ZENITH_TO_HORIZON))
     sun = np.hypot(canvas.x - (0.5 + 0.42 * canvas.light_side) * canvas.width, canvas.y - 0.1 * canvas.height)
     air = screened(air, 0.26 * np.exp(-((sun / 0.5) ** 2)), srgb_of((0.97, 0.03, 90.0)))
-    heaps = canvas.fractal("heaps", 1.5, 6, gain=0.55, stretch=1.7)
-    bent = canvas.moved(heaps, 0.05 * canvas.noise("drift", 4.0), 0.035 * canvas.noise("lift", 5.0))
+    heaps = canvas.fractal("heaps", 2.3, 6, gain=0.54, stretch=1.8)
+    bent = canvas.moved(heaps, 0.03 * canvas.noise("drift", 5.0), 0.02 * canvas.noise("lift", 7.0))
     shore = 0.62 - 0.9 * np.abs(down - 0.40) - 0.25 * smoothstep(0.75, 1.0, down)
-    body = smoothstep(0.0, 0.7, bent + shore - 0.22)
+    body = smoothstep(0.0, 0.7, bent + shore - 0.42)
     lit = canvas.moved(body, 0.05 * canvas.light_side, -0.06)
     shade = np.clip(0.62 + 0.75 * (body - canvas.blurred(lit, 0.02)) + 0.10 * bent, 0, 1)
     white = canvas.natural(((0.0, (0.74, 0.035, 255.0)), (0.55, (0.93, 0.014, 240.0)), (1.0, (0.99, 0.006, 90.0))))
@@ -103,7 +103,9 @@ def mist(canvas: Canvas, _: Picture) -> Picture:
     """Pale air that brightens towards the light, with slow swathes in it: what a forest stands in."""
     sun = np.hypot(canvas.x - (0.5 + 0.35 * canvas.light_side) * canvas.width, canvas.y - 0.15 * canvas.height)
     air = 0.62 - 0.30 * np.clip(sun - 0.25, 0, 1.2) + 0.10 * canvas.fractal("swathes", 1.3, 4, stretch=3.0)
-    return ramp(air, canvas.natural(((0.0, (0.66, 0.045, 195.0)), (0.5, (0.84, 0.032, 170.0)), (1.0, (0.975, 0.022, 105.0)))))
+    return ramp(
+        air, canvas.natural(((0.0, (0.66, 0.045, 195.0)), (0.5, (0.84, 0.032, 170.0)), (1.0, (0.975, 0.022, 105.0))))
+    )
 
 
 @register("stars", layer="scatter", ground=("night",), longest=FINE)
@@ -140,7 +142,9 @@ def _stars(canvas: Canvas, across: Plane) -> Picture:
     places = places[kept]
     bright = 0.10 + 0.9 * np.minimum(random.pareto(2.1, len(kept))[kept] * 0.13, 1.0)
     reach = 0.0010 + 0.0015 * bright
-    tints = srgb_of(np.stack([np.full(len(places), 0.95), np.full(len(places), 0.04), random.choice([70, 250, 285], len(places))], 1))
+    tints = srgb_of(
+        np.stack([np.full(len(places), 0.95), np.full(len(places), 0.04), random.choice([70, 250, 285], len(places))], 1)
+    )
     light = np.zeros((*canvas.shape, 3), np.float32)
     splat(light, canvas.unit, places, reach, tints * bright[:, None])
     big = np.flatnonzero(bright > 0.62)[:26]
@@ -157,7 +161,9 @@ def rainbow(canvas: Canvas, below: Picture) -> Picture:
         away = np.hypot(canvas.x - canvas.width * (0.5 - 0.12 * canvas.light_side), canvas.y - 0.98 * canvas.height)
         outer, thickness = 0.86 * max(canvas.height, 0.55 * canvas.width), 0.17
         at = (outer - away) / thickness
-        colours = ramp(at, [(float(place), (0.80, 0.15, hue)) for place, hue in zip(np.linspace(0, 1, 25), hues, strict=True)])
+        colours = ramp(
+            at, [(float(place), (0.80, 0.15, hue)) for place, hue in zip(np.linspace(0, 1, 25), hues, strict=True)]
+        )
         edge = smoothstep(-0.12, 0.22, at) * (1 - smoothstep(0.72, 1.15, at))
         fade = edge * smoothstep(1.02, 0.55, canvas.y / canvas.height) * (0.75 + 0.08 * canvas.noise("mist", 2.0))
         return screened(mixed(below, colours, 0.35 * fade), 0.45 * fade[..., None] * colours)

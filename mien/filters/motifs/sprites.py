@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
-Picture = NDArray[np.float32]
+Plane = NDArray[np.floating[Any]]
+Picture = NDArray[np.floating[Any]]
 Points = NDArray[np.float64]
 
 _FEWEST_PX = 0.55
@@ -52,9 +54,7 @@ def scatter_evenly(random: np.random.Generator, count: int, width: float, height
     return (steps + random.random(2)) % 1 * (width, height)
 
 
-def draw_discs(
-    light: Picture, unit: float, places: Points, radius: Points, colours: Plane, rim: float = 0.35
-) -> None:
+def draw_discs(light: Picture, unit: float, places: Points, radius: Points, colours: Plane, rim: float = 0.35) -> None:
     """Add discs of light as a lens out of focus makes them, a little brighter at the rim, in place.
 
     light: (H, W, 3). unit: pixels of a unit. places: (N, 2) and radius: (N,) in units. colours: (N, 3).
@@ -66,7 +66,9 @@ def draw_discs(
         y1, y2 = max(0, int(y - reach)), min(height, int(y + reach) + 1)
         if x1 >= x2 or y1 >= y2:
             continue
-        away = np.hypot(np.arange(x1, x2, dtype=np.float32)[None] + 0.5 - x, np.arange(y1, y2, dtype=np.float32)[:, None] + 0.5 - y)
+        away = np.hypot(
+            np.arange(x1, x2, dtype=np.float32)[None] + 0.5 - x, np.arange(y1, y2, dtype=np.float32)[:, None] + 0.5 - y
+        )
         level = np.clip(size + 0.5 - away, 0, 1) * (1 - rim + rim * np.clip(away / size, 0, 1) ** 5)
         light[y1:y2, x1:x2] += level[..., None].astype(np.float32) * colour.astype(np.float32)
 
@@ -86,6 +88,14 @@ def stamp(
     cover = _placed(alpha, window, place, size, turn_deg, cv2.BORDER_CONSTANT)[..., None]
     part = picture[window]
     part += (over - part) * cover
+
+
+def stamp_shade(picture: Picture, alpha: Plane, place: tuple[float, float], size: float, depth: float) -> None:
+    """Darken a picture in place under the shape of a sprite, (S, S), by up to ``depth``; see `stamp`."""
+    window = _window(picture, place, size)
+    if window is not None:
+        part = picture[window]
+        part *= 1 - depth * _placed(alpha, window, place, size, 0.0, cv2.BORDER_CONSTANT)[..., None]
 
 
 def stamp_cover(plane: Plane, alpha: Plane, place: tuple[float, float], size: float, turn_deg: float = 0.0) -> None:

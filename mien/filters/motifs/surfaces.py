@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from mien.filters.motifs.canvas import Canvas, Picture, Plane, mixed, ramp, scaled, shifted, smoothstep, srgb_of
 from mien.filters.motifs.motif import FINE, register
 
 _WEAVE_CELLS = 170.0
-_FOLDS = 13
 _WASHES = 4
 
 
@@ -45,24 +45,11 @@ def texture(canvas: Canvas, below: Picture) -> Picture:
 @register("paper", layer="surface", longest=FINE)
 def paper(canvas: Canvas, below: Picture) -> Picture:
     """A sheet that was crumpled and smoothed out again: creases between flat facets, fibres in the light from the side."""
-    random = canvas.random("folds")
-    wander = 0.030
-    x = canvas.x + wander * canvas.noise("wander-x", 3.0)
-    y = canvas.y + wander * canvas.noise("wander-y", 3.0)
-    height = np.zeros(canvas.shape, np.float32)
-    for fold in range(_FOLDS):
-        angle = random.uniform(0, np.pi)
-        across = np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y
-        offset = random.uniform(across.min() - 0.05, across.max() + 0.05) if fold else across.mean()
-        local = smoothstep(-0.3, 0.9, canvas.noise(f"reach{fold}", 0.9))
-        height += np.float32(random.choice((-1, 1)) * random.uniform(0.4, 1.0)) * np.abs(across - np.float32(offset)) * local
-    crumple = canvas.fractal("crumple", 2.0, 3, is_ridged=True)
-    height = height + 0.05 * crumple
-    step = 0.004
-    slope = canvas.moved(height, step * canvas.light_side, -step * 0.7) - canvas.moved(height, -step * canvas.light_side, step * 0.7)
-    slope = np.clip(canvas.blurred(slope, 0.0025) / np.float32(2 * step), -3, 3)
+    slope = 0.55 * _facets(canvas, "large", 22) + 0.45 * _facets(canvas, "small", 95)
+    bend_x, bend_y = canvas.noise("bend-x", 5.0), canvas.noise("bend-y", 5.0)
+    slope = canvas.blurred(canvas.moved(slope, 0.012 * bend_x, 0.012 * bend_y), 0.0022)
     fibre = canvas.noise("fibre", 120.0, 2.5) + canvas.noise("pulp", 190.0)
-    relief = -0.060 * slope + 0.007 * fibre + 0.02 * canvas.noise("shade", 1.0)
+    relief = 0.075 * slope + 0.007 * fibre + 0.02 * canvas.noise("shade", 1.0)
     if canvas.is_overlay:
         return scaled(below, 1 + relief)
     base = canvas.scheme.base
@@ -70,6 +57,29 @@ def paper(canvas: Canvas, below: Picture) -> Picture:
     light = _head_light(canvas, 1.1)
     stops = [(0.0, shifted(np.array(tone), -0.10, 1.2)), (1.0, shifted(np.array(tone), 0.05, 0.9))]
     return scaled(ramp(0.25 + 0.75 * light, stops), 0.985 + relief)
+
+
+def _facets(canvas: Canvas, key: str, count: int) -> Plane:
+    """How much light each flat piece of a crumpled sheet turns to, (H, W), mean 0: cells round scattered points, each tilted.
+
+    count: pieces in a square unit. The cells are those of Worley, "A Cellular Texture Basis Function", SIGGRAPH 1996.
+    """
+    random = canvas.random(key)
+    number = max(2, int(count * canvas.width * canvas.height))
+    places = random.random((number, 2)) * (canvas.width, canvas.height)
+    tilts, turns = random.standard_normal(number) * 0.6, random.standard_normal((number, 2)) * 2.4
+    columns = np.minimum((places[:, 0] * canvas.unit).astype(int), canvas.size_wh[0] - 1)
+    rows = np.minimum((places[:, 1] * canvas.unit).astype(int), canvas.size_wh[1] - 1)
+    marks = np.ones(canvas.shape, np.uint8)
+    marks[rows, columns] = 0
+    _, labels = cv2.distanceTransformWithLabels(marks, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    owner = np.zeros(int(labels.max()) + 1, np.int64)
+    owner[labels[rows, columns]] = np.arange(number)
+    cell = owner[labels]
+    tilt = tilts.astype(np.float32)[cell]
+    tilt += turns[:, 0].astype(np.float32)[cell] * (canvas.x - places[:, 0].astype(np.float32)[cell])
+    tilt += turns[:, 1].astype(np.float32)[cell] * (canvas.y - places[:, 1].astype(np.float32)[cell])
+    return np.asarray(tilt, np.float32)
 
 
 @register("marble", longest=FINE)
@@ -81,10 +91,15 @@ def marble(canvas: Canvas, _: Picture) -> Picture:
     bend_x, bend_y = canvas.fractal("bend-x", 1.6, 5, gain=0.55), canvas.fractal("bend-y", 1.6, 5, gain=0.55)
     clouds = canvas.moved(canvas.fractal("clouds", 1.2, 5, gain=0.58), 0.22 * bend_x, 0.22 * bend_y)
 
-    def veins(key: str, cells: float, width: float, bend: float) -> Plane:
-        field = canvas.moved(canvas.noise(key, cells, 1.5), bend * bend_x, bend * bend_y)
-        thick = width * (0.35 + 0.65 * smoothstep(-1.0, 1.4, clouds + 0.5 * bend_x))
-        return np.asarray(np.exp(-np.abs(field) / thick), np.float32)
+    run = canvas.random("run").uniform(0.45, 1.1) * canvas.light_side
+    along = np.float32(np.cos(run)) * canvas.x + np.float32(np.sin(run)) * canvas.y
+
+    def veins(key: str, number: float, width: float, bend: float) -> Plane:
+        start = canvas.random(key).uniform(0, 1)
+        field = number * along + start + bend * (bend_x + 0.6 * clouds) + 0.35 * canvas.noise(key, 2.2)
+        away = np.abs((field - np.floor(field)) - 0.5) / number
+        thick = width * (0.25 + 0.75 * smoothstep(-1.0, 1.5, canvas.noise(key + "-width", 2.6) + 0.5 * bend_y))
+        return np.asarray(np.exp(-away / thick), np.float32)
 
     base = canvas.scheme.base
     pale = shifted(base, 0.0, 1.0) if canvas.is_named else shifted(base, 0.90 - base[0], 0.16)
@@ -93,16 +108,21 @@ def marble(canvas: Canvas, _: Picture) -> Picture:
     light = shifted(stone, 0.10 if canvas.is_named else 0.06, 0.7)
     stops = [(0.0, dark), (0.5, tuple(float(v) for v in stone)), (1.0, light)]
     picture = ramp(0.60 + 0.17 * clouds, stops)
-    vein = (0.10, float(0.7 * base[1]), float(base[2])) if stone[0] < 0.5 else (float(stone[0] - 0.42), float(0.3 * base[1]), float(base[2]))
+    vein = (
+        (0.10, float(0.7 * base[1]), float(base[2]))
+        if stone[0] < 0.5
+        else (float(stone[0] - 0.42), float(0.3 * base[1]), float(base[2]))
+    )
     if stone[0] < 0.62:
         vein = (0.93, 0.02, float(base[2]))
-    picture = mixed(picture, srgb_of(vein), 0.50 * veins("wide", 1.1, 0.16, 0.30))
-    picture = mixed(picture, srgb_of(vein), 0.72 * veins("narrow", 1.7, 0.028, 0.34))
-    picture = mixed(picture, srgb_of(vein), 0.30 * veins("hair", 3.6, 0.035, 0.26))
-    gold = veins("gold", 0.85, 0.020, 0.42) * smoothstep(-0.4, 0.5, canvas.noise("seam", 1.3))
+    ink = srgb_of(vein)
+    picture = mixed(picture, ink, 0.42 * veins("wide", 1.3, 0.045, 0.34))
+    picture = mixed(picture, ink, 0.62 * veins("narrow", 2.1, 0.0065, 0.52))
+    picture = mixed(picture, ink, 0.30 * veins("hair", 4.6, 0.0045, 0.80))
+    gold = veins("gold", 0.9, 0.006, 0.40) * smoothstep(-0.5, 0.4, canvas.noise("seam", 1.3))
     glint = np.clip(0.5 + 0.30 * canvas.fractal("glint", 22.0, 3), 0, 1)
     metal = ramp(glint, [(0.0, (0.52, 0.10, 72.0)), (0.6, (0.76, 0.125, 84.0)), (1.0, (0.95, 0.07, 95.0))])
-    picture = mixed(picture, metal, smoothstep(0.35, 0.62, gold))
+    picture = mixed(picture, metal, smoothstep(0.28, 0.55, gold))
     return scaled(picture, 0.95 + 0.08 * _head_light(canvas))
 
 
@@ -116,15 +136,15 @@ def watercolour(canvas: Canvas, below: Picture) -> Picture:
     picture = np.broadcast_to(sheet, below.shape).astype(np.float32)
     x, y, _ = canvas.head
     if canvas.is_overlay:
-        painted = canvas.moved(canvas.blurred(below, 0.006)[..., 1], 0.0, 0.0)
-        washed = np.stack([canvas.moved(np.ascontiguousarray(below[..., k]), 0.022 * warp_x, 0.022 * warp_y) for k in range(3)], -1)
+        washed = np.stack(
+            [canvas.moved(np.ascontiguousarray(below[..., k]), 0.022 * warp_x, 0.022 * warp_y) for k in range(3)], -1
+        )
         edge_x = np.minimum(canvas.x, canvas.width - canvas.x)
         edge_y = np.minimum(canvas.y, canvas.height - canvas.y)
         field = (np.minimum(edge_x, edge_y) - 0.055) / 0.06 + 0.5 * warp_x
         wash, rim = _wash(field, 0.16)
         flow = 1 + 0.05 * warp_y - 0.035 * grain - 0.10 * rim
         lifted = sheet - (sheet - washed) * np.float32(0.90)
-        del painted
         return scaled(mixed(picture, scaled(lifted, flow), wash), 1 + 0.010 * grain)
     random = canvas.random("washes")
     scheme = canvas.scheme
@@ -136,7 +156,8 @@ def watercolour(canvas: Canvas, below: Picture) -> Picture:
         centre_y = y + 0.26 * canvas.height * np.sin(angle)
         away = np.hypot((canvas.x - centre_x) / canvas.width, (canvas.y - centre_y) / canvas.height)
         reach = 0.42 - 0.035 * number
-        field = (reach - away.astype(np.float32)) * 7 + 0.8 * canvas.moved(canvas.fractal(f"wash{number}", 1.8, 5, gain=0.6), 0.05 * warp_x, 0.05 * warp_y)
+        rough = canvas.fractal(f"wash{number}", 1.8, 3, gain=0.6) + 0.30 * (warp_x, warp_y)[number % 2]
+        field = (reach - away.astype(np.float32)) * 7 + 0.8 * rough
         wash, rim = _wash(field, 0.10 + 0.30 * float(random.random()))
         depth = wash * (0.66 + 0.20 * canvas.noise(f"pool{number}", 1.6)) + 0.34 * rim
         depth = np.clip(depth * (1 - 0.07 * grain), 0, 1)

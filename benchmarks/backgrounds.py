@@ -1,0 +1,72 @@
+"""Milliseconds of every background drawn from a word, on one thread: at 480p, 1080p and 4K.
+
+python -m benchmarks.backgrounds [--no-write] [--rounds N]
+
+Processor time of the thread is taken, not the clock's, so that other programs on the machine count for less; the least of
+several rounds is the figure to read.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import time
+
+import cv2
+import numpy as np
+
+from benchmarks.tables import ROOT, machine, put, table
+from mien.filters.background import BACKGROUNDS, Scene
+from mien.filters.motifs.motif import MOTIFS, paint
+from mien.media.read import read
+
+SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
+LIMIT_MS = 300
+MIXES = (("rainbow", "texture"), ("sunset", "sea"), ("stars", "mountains"), ("city lights", "bokeh"))
+
+
+def scene(width: int, height: int) -> Scene:
+    """The sample portrait on a frame of that size, cut out by an ellipse."""
+    image = cv2.resize(read(ROOT / "samples" / "astronaut.jpg").image, (width, height), interpolation=cv2.INTER_AREA)
+    matte = np.zeros((height, width), np.float32)
+    cv2.ellipse(matte, (width // 2, height), (width // 5, round(0.8 * height)), 0, 0, 360, 1.0, -1)
+    return Scene(image, matte, None, 0)
+
+
+def least_ms(words: tuple[str, ...], place: Scene, rounds: int) -> float:
+    """The least processor time of painting these words for a person whose colours are known already."""
+    canvas = place.canvas(place.scheme, is_named=False)
+    times = []
+    for _ in range(rounds + 1):
+        began = time.thread_time()
+        paint(words, canvas)
+        times.append((time.thread_time() - began) * 1000)
+    return min(times[1:])
+
+
+def main() -> None:
+    """Measure, print, and write the table into docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--no-write", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    places = {name: scene(*size) for name, size in SIZES.items()}
+    rows = []
+    for words in [*((word,) for word in MOTIFS if word in BACKGROUNDS), *MIXES]:
+        figures = [least_ms(words, place, options.rounds if name != "4K" else 1) for name, place in places.items()]
+        rows.append([", ".join(words), *(f"{figure:.0f}" for figure in figures)])
+        print(rows[-1], flush=True)
+    text = f"Least processor time in milliseconds, one thread, {machine()}. The aim is {LIMIT_MS} ms at 1080p.\n\n"
+    text += table(["words", *SIZES], rows)
+    print(text)
+    if not options.no_write:
+        put("backgrounds", text, "docs/benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
