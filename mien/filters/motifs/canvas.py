@@ -70,7 +70,7 @@ class Canvas:
 
     @property
     def horizon(self) -> float:
-        """Where sky meets land, in units from the top: at the height of the chin; the lower border where there is no land."""
+        """Where sky meets land, in units from the top: at the chin's height; the lower border where there is no land."""
         if not self.has_land:
             return self.height
         low, high = _HORIZON_SHARES

@@ -16,7 +16,7 @@ _FINE_BITS = 4
 
 @register("bokeh", layer="scatter", ground=("dusk",), longest=SOFT)
 def bokeh(canvas: Canvas, below: Picture) -> Picture:
-    """Lights far out of focus: large pale discs behind, smaller clear ones before, in warm white and the scheme's colours."""
+    """Lights far out of focus: large pale discs behind, small clear ones before, in warm white and the scheme's colours."""
     scheme, random = canvas.scheme, canvas.random("lights")
     tints = srgb_of(
         [shifted(scheme.glow, 0.10), shifted(scheme.accent, 0.08), shifted(scheme.base, 0.12), (0.93, 0.055, 82.0)]

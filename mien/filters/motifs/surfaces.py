@@ -60,7 +60,7 @@ def paper(canvas: Canvas, below: Picture) -> Picture:
 
 
 def _facets(canvas: Canvas, key: str, count: int) -> Plane:
-    """How much light each flat piece of a crumpled sheet turns to, (H, W), mean 0: cells round scattered points, each tilted.
+    """How much light each flat piece of a crumpled sheet turns to, (H, W), mean 0: tilted cells round points.
 
     count: pieces in a square unit. The cells are those of Worley, "A Cellular Texture Basis Function", SIGGRAPH 1996.
     """
