@@ -70,11 +70,11 @@ class Canvas:
 
     @property
     def horizon(self) -> float:
-        """Where sky meets land, in units from the top: at the chin's height; the lower border where there is no land."""
+        """Where sky meets land, in units from the top: at the height of the mouth; the lower border where there is no land."""
         if not self.has_land:
             return self.height
         low, high = _HORIZON_SHARES
-        return min(max(self.head[1] + 0.8 * self.head[2], low * self.height), high * self.height)
+        return min(max(self.head[1] + 0.3 * self.head[2], low * self.height), high * self.height)
 
     @property
     def shape(self) -> tuple[int, int]:
