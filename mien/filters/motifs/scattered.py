@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mien.filters.motifs.canvas import Canvas, Picture, ramp, screened, shifted, srgb_of
+from mien.filters.motifs.canvas import Canvas, Picture, Plane, ramp, screened, shifted, srgb_of
 from mien.filters.motifs.motif import FINE, SOFT, register
 from mien.filters.motifs.sprites import draw_discs, scatter_evenly, splat
 
@@ -89,7 +89,7 @@ def confetti(canvas: Canvas, below: Picture) -> Picture:
             if depth == "mid":
                 drop = np.round(np.array([-0.006 * canvas.light_side, 0.013]) * canvas.unit * 2**_FINE_BITS).astype(np.int32)
                 cv2.fillPoly(shadow, [points + drop], 255, cv2.LINE_AA, _FINE_BITS)
-        weight = cover.astype(np.float32) / 255
+        weight: Plane = np.asarray(cover / np.float32(255), np.float32)
         if depth == "mid":
             picture = (picture * (1 - 0.16 * canvas.blurred(shadow.astype(np.float32) / 255, 0.006))[..., None]).astype(
                 np.uint8
