@@ -1,6 +1,6 @@
 """Milliseconds of every background drawn from a word, on one thread: at 480p, 1080p and 4K.
 
-python -m benchmarks.backgrounds [--no-write] [--rounds N]
+python -m benchmarks.backgrounds [--no-write] [--rounds N] [--sizes 1080p 4K]
 
 Processor time of the thread is taken, not the clock's, so that other programs on the machine count for less; the least of
 several rounds is the figure to read.
@@ -53,16 +53,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-write", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES))
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    places = {name: scene(*size) for name, size in SIZES.items()}
+    places = {name: scene(*size) for name, size in SIZES.items() if name in options.sizes}
     rows = []
     for words in [*((word,) for word in MOTIFS if word in BACKGROUNDS), *MIXES]:
         figures = [least_ms(words, place, options.rounds if name != "4K" else 1) for name, place in places.items()]
         rows.append([", ".join(words), *(f"{figure:.0f}" for figure in figures)])
         print(rows[-1], flush=True)
     text = f"Least processor time in milliseconds, one thread, {machine()}. The aim is {LIMIT_MS} ms at 1080p.\n\n"
-    text += table(["words", *SIZES], rows)
+    text += table(["words", *places], rows)
     print(text)
     if not options.no_write:
         put("backgrounds", text, "docs/benchmarks.md")

@@ -86,7 +86,7 @@ def named_scheme(colours: NDArray[np.uint8], image: NDArray[np.uint8], matte: Pl
     Colours beyond a chroma of 0.19, which glare behind a face, are calmed to it.
     image, matte: as for `choose_scheme`; they give the light and whether the person is lighter than the base.
     """
-    wanted = oklab_to_oklch(srgb_to_oklab(colours.astype(np.float32) / 255))
+    wanted = oklab_to_oklch(srgb_to_oklab(np.asarray(colours, np.float32) / np.float32(255)))
     random = np.random.default_rng(seed)
     lightness = _lightness(outline_colours(image, matte, seed))
     wanted[:, 1] = np.minimum(wanted[:, 1], _NAMED_CHROMA)
@@ -98,7 +98,7 @@ def named_scheme(colours: NDArray[np.uint8], image: NDArray[np.uint8], matte: Pl
         return replace(scheme, accent=wanted[1], glow=wanted[2] if len(wanted) > 2 else scheme.glow)
     apart = -0.13 if level > 0.55 else 0.13
     near = np.array([[level + apart, 0.9 * chroma, hue + 24 * turn], [level + 0.10, 0.7 * chroma, hue]], np.float32)
-    accent, glow = into_gamut(np.clip(near, 0, [0.99, 1, 720]).astype(np.float32) % [1.0, 1.0, 360.0])
+    accent, glow = into_gamut(np.clip(near, 0, np.array([0.99, 1, 720], np.float32)) % np.array([1, 1, 360], np.float32))
     return replace(scheme, accent=accent, glow=glow)
 
 

@@ -140,7 +140,7 @@ def read_words(text: str) -> Reading:
 
 
 def meanings(text: str) -> set[str]:
-    """The motifs and plain words that a text names, for finding pictures by their names: other names count as the motif's."""
+    """The motifs and plain words that a text names, to find pictures by name: other names count as the motif's."""
     words = _WORD.findall(re.sub(r"[_\-]", " ", text.lower()))
     pairs = [f"{first} {second}" for first, second in itertools.pairwise(words)]
     found = {_exact(pair) for pair in pairs} - {None}

@@ -70,11 +70,11 @@ class Canvas:
 
     @property
     def horizon(self) -> float:
-        """Where sky meets land, in units from the top: at the height of the chin; the lower border where there is no land."""
+        """Where sky meets land, in units from the top: at the mouth's height; the lower border where there is no land."""
         if not self.has_land:
             return self.height
         low, high = _HORIZON_SHARES
-        return min(max(self.head[1] + 0.8 * self.head[2], low * self.height), high * self.height)
+        return min(max(self.head[1] + 0.3 * self.head[2], low * self.height), high * self.height)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -224,7 +224,7 @@ def shifted(
     return min(max(level + lightness, 0.03), 0.99), strength * chroma, (hue + hue_deg) % 360
 
 
-def smoothstep(low: float, high: float, field: Plane) -> Plane:
+def smoothstep(low: float, high: float, field: Plane) -> NDArray[np.float32]:
     """0 below ``low``, 1 above ``high``, an S between them."""
     at = np.clip((field - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
     return np.asarray(at * at * (3 - 2 * at), np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mien.filters.motifs.canvas import Canvas, Picture, ramp, screened, shifted, srgb_of
+from mien.filters.motifs.canvas import Canvas, Picture, Plane, ramp, screened, shifted, srgb_of
 from mien.filters.motifs.motif import FINE, SOFT, register
 from mien.filters.motifs.sprites import draw_discs, scatter_evenly, splat
 
@@ -16,7 +16,7 @@ _FINE_BITS = 4
 
 @register("bokeh", layer="scatter", ground=("dusk",), longest=SOFT)
 def bokeh(canvas: Canvas, below: Picture) -> Picture:
-    """Lights far out of focus: large pale discs behind, smaller clear ones before, in warm white and the scheme's colours."""
+    """Lights far out of focus: large pale discs behind, small clear ones before, in warm white and the scheme's colours."""
     scheme, random = canvas.scheme, canvas.random("lights")
     tints = srgb_of(
         [shifted(scheme.glow, 0.10), shifted(scheme.accent, 0.08), shifted(scheme.base, 0.12), (0.93, 0.055, 82.0)]
@@ -89,7 +89,7 @@ def confetti(canvas: Canvas, below: Picture) -> Picture:
             if depth == "mid":
                 drop = np.round(np.array([-0.006 * canvas.light_side, 0.013]) * canvas.unit * 2**_FINE_BITS).astype(np.int32)
                 cv2.fillPoly(shadow, [points + drop], 255, cv2.LINE_AA, _FINE_BITS)
-        weight = cover.astype(np.float32) / 255
+        weight: Plane = np.asarray(cover / np.float32(255), np.float32)
         if depth == "mid":
             picture = (picture * (1 - 0.16 * canvas.blurred(shadow.astype(np.float32) / 255, 0.006))[..., None]).astype(
                 np.uint8

@@ -180,6 +180,6 @@ def rainbow(canvas: Canvas, below: Picture) -> Picture:
     step = np.floor(at)
     part = at - step
     picture = np.take(srgb_of(bands), np.minimum(step.astype(np.int32), _RAINBOW_BANDS - 1), axis=0)
-    edge = smoothstep(0, 2.5 / canvas.unit, (1 - part) * (reach - inner) / _RAINBOW_BANDS)
+    edge = smoothstep(0, 2.5 / canvas.unit, np.asarray((1 - part) * (reach - inner) / _RAINBOW_BANDS, np.float32))
     shade = 1 - 0.16 * np.exp(-part / 0.16) * (step > 0) + 0.05 * part
     return scaled(picture, shade * (0.985 + 0.015 * edge) * (1 + 0.05 * np.exp(-((away / 0.6) ** 2))))

@@ -60,7 +60,7 @@ def paper(canvas: Canvas, below: Picture) -> Picture:
 
 
 def _facets(canvas: Canvas, key: str, count: int) -> Plane:
-    """How much light each flat piece of a crumpled sheet turns to, (H, W), mean 0: cells round scattered points, each tilted.
+    """How much light each flat piece of a crumpled sheet turns to, (H, W), mean 0: tilted cells round points.
 
     count: pieces in a square unit. The cells are those of Worley, "A Cellular Texture Basis Function", SIGGRAPH 1996.
     """
@@ -106,7 +106,7 @@ def marble(canvas: Canvas, _: Picture) -> Picture:
     stone = np.array(pale, np.float32)
     dark = shifted(stone, -0.20, 1.25 if canvas.is_named else 2.2)
     light = shifted(stone, 0.10 if canvas.is_named else 0.06, 0.7)
-    stops = [(0.0, dark), (0.5, tuple(float(v) for v in stone)), (1.0, light)]
+    stops = [(0.0, dark), (0.5, shifted(stone)), (1.0, light)]
     picture = ramp(0.60 + 0.17 * clouds, stops)
     vein = (
         (0.10, float(0.7 * base[1]), float(base[2]))
