@@ -89,18 +89,9 @@ def analyze_stages(settings: Settings, *, crops: bool = False) -> tuple[list[Sta
 
     crops: take each picture as one face that fills it. Raises `ModelError` and `InputError`.
     """
-    from mien.models.attributes import with_keypoints
-
-    if crops:
-        reader = attribute_model(settings)
-
-        def read_crop(image: NDArray[np.uint8], faces: Faces) -> Faces:
-            return with_keypoints(reader(image, faces))
-
-        return [crops_stage(), attributes_stage(read_crop)], dict(reader.attributes)
-    finder = face_model(settings)
     reader = attribute_model(settings)
-    return [faces_stage(finder), attributes_stage(reader)], dict(reader.attributes)
+    first = crops_stage() if crops else faces_stage(face_model(settings))
+    return [first, attributes_stage(reader)], dict(reader.attributes)
 
 
 def filter_stages(

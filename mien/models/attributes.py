@@ -68,7 +68,8 @@ class AttributeModel:
     def __call__(self, image: NDArray[np.uint8], faces: Faces) -> Faces:
         """The faces with a column for each attribute. ``image`` is (H, W, 3) uint8 RGB, the picture they were found in.
 
-        A face whose keypoints are not known is taken to fill its box. Raises `InputError`.
+        A face whose keypoints are not known is taken to fill its box, and gets those that its contour implies. Raises
+        `InputError`.
         """
         image = checked(image, self.card)
         if not len(faces):
@@ -90,7 +91,7 @@ class AttributeModel:
                 column = column.copy()
                 column[:, attribute.parts.index("size")] /= scales
             columns[name] = column
-        return faces.with_attributes(**columns)
+        return with_keypoints(faces.with_attributes(**columns))
 
 
 def whole_picture(image: NDArray[np.uint8]) -> Faces:
