@@ -162,7 +162,7 @@ def test_ten_thousand_warps_keep_labels_right_at_borders() -> None:
 
 def test_mirroring_twice_gives_the_labels_back() -> None:
     gaze = Attribute("gaze", "?", ("left", "right", "ahead"), mirror={"left": "right", "right": "left"})
-    turn = Attribute("turn", "?", unit="deg", mirror_sign=-1)
+    turn = Attribute("turn", "?", unit="deg", mirror_signs=(-1,))
     known = {"gaze": gaze, "turn": turn}
     one = label([10, 10, 50, 60], attributes={"gaze": "left", "turn": 20, "mask": "mask", "other": "left"})
     one = replace(one, more_points={"left_ear": (45, 30), "chin": (30, 59)}, by="person", score=0.5)

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from painted_people import portrait
 from PIL import Image
-from typer.testing import CliRunner
 
-from mien.cli.app import app
 from mien.errors import InputError, SourceError
 from mien.filters import colour
 from mien.filters.background import Scene, keep_apart, notes_on, parse_background
@@ -17,7 +15,8 @@ from mien.filters.light import find_light
 from mien.filters.moods import MOODS
 from mien.filters.motifs.canvas import Canvas
 from mien.filters.motifs.motif import LAYERS, MOTIFS, paint
-from mien.filters.preset import render
+from mien.filters.preset import Preset, render
+from mien.filters.stream import Filter
 from mien.filters.words import OTHER_NAMES, colours_of, read_words
 from mien.types import Faces, Frame
 
@@ -187,14 +186,9 @@ def test_nothing_understood_is_an_input_error_with_the_nearest_words(text, near)
     assert "\n" not in str(caught.value)
 
 
-def test_the_command_tells_what_it_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("mien.pipeline.filter_stages", lambda *_, **__: [])
-    path = tmp_path / "photo.png"
-    Image.fromarray(portrait(60, 80).image).save(path)
-    words = ["filter", str(path), "-o", str(tmp_path / "out"), "--background", "sunset blorptex"]
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
-    assert "'blorptex' is not known" in done.stderr
+def test_the_result_tells_what_was_left_out():
+    made = Filter(Preset("sunset blorptex"))(portrait(60, 80))
+    assert "'blorptex' is not known" in " ".join(made.notes)
 
 
 @pytest.mark.parametrize("mood", MOODS)

@@ -17,7 +17,7 @@ from mien.errors import DataError, ModelError  # noqa: E402
 from mien.learn.cache import PictureCache  # noqa: E402
 from mien.learn.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from mien.learn.dataset import Draw, Draws, FaceCanvases, MatteCanvases  # noqa: E402
-from mien.learn.export import parity, whole_model  # noqa: E402
+from mien.learn.export import feeds_of, parity, whole_model  # noqa: E402
 from mien.learn.losses import FaceLoss, FaceTargets, MatteLoss, assign, giou  # noqa: E402
 from mien.learn.networks import FaceNetwork, MatteNetwork  # noqa: E402
 from mien.learn.recipe import read_recipe  # noqa: E402
@@ -217,7 +217,7 @@ def test_a_recipe_needs_data_and_a_known_task(tmp_path: Path, painted: Path) -> 
         read_recipe(tmp_path / "none.toml")
     path = write_recipe(tmp_path, painted, "faces")
     path.write_text(path.read_text().replace('task = "faces"', 'task = "feet"'))
-    with pytest.raises(DataError, match="expected one of faces, matte, got 'feet'"):
+    with pytest.raises(DataError, match="expected one of faces, matte, attributes, got 'feet'"):
         train(path, out=tmp_path / "run", workers=0)
 
 
@@ -261,12 +261,12 @@ def test_any_size_goes_in(trained: dict[str, Path], shape: tuple[int, int]) -> N
 
 def test_the_gate_sees_a_changed_weight(painted: Path) -> None:
     network = FaceNetwork(**FACES).eval()
-    images = [sample.image() for sample in read_samples(painted)[:3]]
+    feeds = [feeds_of(sample, "faces") for sample in read_samples(painted)[:3]]
     model = whole_model(network, "faces", 128)
-    assert parity(network, model, "faces", images) < 1e-4
+    assert parity(network, model, "faces", feeds) < 1e-4
     with torch.no_grad():
         network.heads[0].bias[0] += 0.5
-    assert parity(network, model, "faces", images) > 1e-3
+    assert parity(network, model, "faces", feeds) > 1e-3
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, painted: Path) -> None:

@@ -19,6 +19,7 @@ import mien
 from mien import pipeline
 from mien.attributes import ATTRIBUTES, Attribute
 from mien.errors import InputError, ModelError, SourceError
+from mien.filters.preset import Preset
 from mien.media.read import read
 from mien.media.sources import Photos
 from mien.media.write import write
@@ -346,11 +347,11 @@ def test_filter_saves_what_it_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_filter_stage_refuses_a_wrong_background_before_any_work() -> None:
     with pytest.raises(InputError, match="background 'transparnt'"):
-        filter_stage("transparnt")
+        filter_stage(Preset("transparnt"))
     with pytest.raises(InputError, match="seed"):
-        filter_stage(seed=-1)
+        filter_stage(Preset(seed=-1))
     with pytest.raises(InputError, match="expected a matte"):
-        filter_stage("transparent")(Frame(picture(3)))
+        filter_stage(Preset("transparent"))(Frame(picture(3)))
 
 
 def test_matte_stage_keeps_the_rest() -> None:

@@ -200,7 +200,7 @@ def sample_from_row(row: Mapping[str, Any], folder: Path, where: str) -> Sample:
         raise DataError(f"{where}: labels: expected an object, got {str(labels)[:60]}")
     if (state := row.get("state") or "") not in ("", *STATES):
         raise DataError(f"{where}: state: expected one of {', '.join(STATES)}, got {str(state)[:60]!r}")
-    texts: dict[str, Any] = {key: str(row.get(key) or "") for key in _TEXTS}
+    texts: dict[str, Any] = {key: "" if row.get(key) is None else str(row[key]) for key in _TEXTS}
     return Sample(
         picture=inside(folder, name, where),
         name=name,
