@@ -5,6 +5,7 @@ albumentations.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -234,8 +235,8 @@ class Looks:
 
     def __call__(self, image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
         """``image`` (H, W, 3) uint8, changed; ``seed`` decides all."""
-        for number, step in enumerate(self._compose.transforms):  # one seed for all would make them all come together
-            step.set_random_seed(seed + 7919 * number)
+        # One state for all steps; one seed for each would make them all come together.
+        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return self._compose(image=image)["image"]
 
 
@@ -244,8 +245,8 @@ def in_low_light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
     light = (image.astype(np.float32) / 255) ** 2.2 * float(rng.uniform(0.04, 0.25))
     light *= rng.normal(1, 0.06, 3).astype(np.float32)
     photons = float(rng.uniform(400, 4000))
-    noisy = light + rng.normal(0, 1, light.shape).astype(np.float32) * np.sqrt(np.maximum(light, 0) / photons)
-    noisy += rng.normal(0, float(rng.uniform(0.0005, 0.003)), light.shape).astype(np.float32)
+    noisy = light + rng.standard_normal(light.shape, np.float32) * np.sqrt(np.maximum(light, 0) / np.float32(photons))
+    noisy += rng.standard_normal(light.shape, np.float32) * np.float32(rng.uniform(0.0005, 0.003))
     gain = float(rng.uniform(1, 3))
     return np.round(np.clip(noisy * gain, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
 

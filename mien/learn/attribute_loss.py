@@ -23,8 +23,8 @@ class AttributeLoss:
     def __init__(
         self,
         attributes: Sequence[Attribute],
-        number_weight: float = 0.4,
-        point_weight: float = 12.0,
+        number_weight: float = 0.25,
+        point_weight: float = 25.0,
         smoothing: float = 0.05,
     ) -> None:
         self.attributes, self.number_weight, self.point_weight = list(attributes), number_weight, point_weight

@@ -133,6 +133,10 @@ class AttributeNetwork(nn.Module):
     """
 
     multiple = 1
+    slow = {"contour": 0.03}
+    """How much smaller the steps of some layers must be. The contour's linear layer sums up 1,700 features: at the common
+    rate of Adam, whose steps are alike in every weight, one step moves the points by a good part of the face.
+    """
 
     def __init__(
         self, attributes: Sequence[str], widths: list[int], depths: list[int], side: int = 96, hidden: int = 192

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mien.data.augment import FaceRows, Looks, random_square, similarity, warp_faces, warp_image
+from mien.data.augment import FaceRows, Looks, in_low_light, random_square, similarity, warp_faces, warp_image
 from mien.data.sample import FaceLabel, Sample
 from mien.filters.foreground import blend, split_layers
 from mien.learn.cache import PictureCache
 from mien.learn.losses import FaceTargets
+
+
+_DARK_SHARE = 0.08
+_FILLED_SHARE = 0.75
 
 
 class Draw(NamedTuple):
@@ -116,6 +120,8 @@ class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
             shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
             parts.append(warp_faces(faces, shift, (size, size)))
         canvas = self.looks(canvas, int(rng.integers(2**31)))
+        if rng.random() < _DARK_SHARE:
+            canvas = in_low_light(canvas, rng)
         faces = FaceRows.join(parts)
         real = faces[~faces.is_ignored]
         return torch.from_numpy(np.ascontiguousarray(canvas.transpose(2, 0, 1))), FaceTargets(
@@ -194,6 +200,8 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
                 canvas = self._composite(other, other_matte, canvas)
                 matte = np.maximum(matte, other_matte)
         canvas = self.looks(canvas, int(rng.integers(2**31)))
+        if rng.random() < _DARK_SHARE:
+            canvas = in_low_light(canvas, rng)
         return (
             torch.from_numpy(np.ascontiguousarray(canvas.transpose(2, 0, 1))),
             torch.from_numpy(matte)[None],
@@ -205,11 +213,16 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
         picture = self.cache[row][0]
         height, width = picture.shape[:2]
-        scale = size / max(height, width) * float(np.exp(rng.uniform(np.log(0.75), np.log(1.7))))
-        to = tuple(size / 2 + rng.uniform(-1, 1, 2) * 0.18 * size)
         turn = float(rng.normal(0, 8)) if rng.random() < 0.9 else float(rng.choice([-90, 90, 180]) + rng.normal(0, 8))
+        if rng.random() < _FILLED_SHARE:  # as the network will see it: what the border cuts, it cuts there
+            scale = size / min(height, width) * float(np.exp(rng.uniform(0, np.log(1.5))))
+            room = np.maximum(0, np.array([width, height]) * scale - size) / 2
+            to = size / 2 + rng.uniform(-1, 1, 2) * (room[::-1] if abs(turn) > 45 and abs(turn) < 135 else room)
+        else:
+            scale = size / max(height, width) * float(np.exp(rng.uniform(np.log(0.75), np.log(1.7))))
+            to = size / 2 + rng.uniform(-1, 1, 2) * 0.18 * size
         matrix = similarity(rng, scale, (width / 2, height / 2), (to[0], to[1]), turn, bool(rng.random() < 0.5))
-        fill = tuple(rng.integers(0, 256, 3)) if rng.random() < 0.5 else tuple(picture[..., :3].mean((0, 1)))
+        fill = tuple(rng.integers(0, 256, 3)) if rng.random() < 0.5 else cv2.mean(picture)[:3]
         image = warp_image(np.ascontiguousarray(picture[..., :3]), matrix, (size, size), fill)
         matte = warp_image(np.ascontiguousarray(picture[..., 3]), matrix, (size, size), 0)
         counted = np.full_like(matte, 1)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mien.attributes import Attribute
-from mien.data.augment import FaceRows, Looks, similarity, warp_faces, warp_image
+from mien.data.augment import FaceRows, Looks, in_low_light, similarity, warp_faces, warp_image
 from mien.data.sample import FaceLabel, Sample
 from mien.geometry import transform_points
 from mien.learn.attribute_network import POINTS, FaceCrops
@@ -31,7 +31,8 @@ from mien.models.store import model_path
 log = logging.getLogger(__name__)
 
 MIN_SIDE = 14.0
-_ALIGNED_SHARE = 0.65
+_ALIGNED_SHARE = 0.75
+_DARK_SHARE = 0.06
 _MARGIN = 0.35
 _MOST_BALANCE = 4.0
 
@@ -159,9 +160,11 @@ class FacePatches(Dataset[FacePatch]):
             rng, side * (1 - _MARGIN) / max(length, 1.0), (centre[0], centre[1]), (side / 2, side / 2), turn, is_mirrored
         )
         image = np.ascontiguousarray(self.cache[row.picture][0][..., :3])
-        fill = tuple(rng.integers(0, 256, 3)) if rng.random() < 0.3 else tuple(image.mean((0, 1)))
+        fill = tuple(rng.integers(0, 256, 3)) if rng.random() < 0.3 else cv2.mean(image)[:3]
         patch = self._worse(warp_image(image, matrix, (side, side), fill), side * (1 - _MARGIN), rng)
         patch = self.looks(patch, int(rng.integers(2**31)))
+        if rng.random() < _DARK_SHARE:
+            patch = in_low_light(patch, rng)
         moved = self._moved(row, matrix, side)
         points = transform_points(matrix, row.points[None])[0]
         targets = row.targets

@@ -135,9 +135,9 @@ class Learner(L.LightningModule):
         self.losses = task_of(recipe).losses
         self.seconds = 0.0
 
-    def start_from(self, model: str, batches: Iterable[Tensor]) -> None:
-        """Take over the weights of a model file; see `warm_start`. batches: uint8 pictures (B, 3, H, W)."""
-        warm_start(self.network, model, (batch.float() for batch in batches))
+    def start_from(self, model: str, batches: Iterable[Any]) -> None:
+        """Take over the weights of a model file; see `warm_start`. batches: as the loader gives them."""
+        warm_start(self.network, model, batches, lambda network, batch: self.losses(network, batch[0].float(), batch))
         self.average.load_state_dict(self.network.state_dict())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -173,11 +173,16 @@ class Learner(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         schedule = self.recipe.schedule
-        plain = [p for p in self.network.parameters() if p.ndim < 2]
-        decayed = [p for p in self.network.parameters() if p.ndim >= 2]
+        slow: dict[str, float] = getattr(self.network, "slow", {})
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.network.named_parameters():
+            decay = schedule.weight_decay if parameter.ndim >= 2 else 0.0
+            groups.setdefault((slow.get(name.split(".")[0], 1.0), decay), []).append(parameter)
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=schedule.learning_rate,
+            [
+                {"params": parameters, "weight_decay": decay, "lr": schedule.learning_rate * share}
+                for (share, decay), parameters in groups.items()
+            ]
         )
         warm = max(1, int(schedule.warm_up * self.steps))
 
@@ -271,7 +276,7 @@ def train(
     last = out / "checkpoints" / "last.ckpt"
     is_resumed = resume and last.exists()
     if recipe.start and not is_resumed:
-        learner.start_from(recipe.start, (batch[0] for batch in itertools.islice(loader, _START_BATCHES)))
+        learner.start_from(recipe.start, itertools.islice(loader, _START_BATCHES))
     trainer = L.Trainer(
         max_epochs=min(schedule.epochs, max_epochs or schedule.epochs),
         accelerator="cpu",

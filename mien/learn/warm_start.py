@@ -8,7 +8,7 @@ as the file does and can be trained like one that never was a file.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,16 @@ log = logging.getLogger(__name__)
 _PREFIX = "network."
 
 
-def warm_start(network: nn.Module, model: str | Path, batches: Iterable[Tensor]) -> int:
+def warm_start(
+    network: nn.Module,
+    model: str | Path,
+    batches: Iterable[Any],
+    forward: Callable[[Any, Any], Any] = lambda network, batch: network(batch),
+) -> int:
     """Give ``network`` the weights of a model file, layer by layer where name and shape agree; the number of such layers.
 
-    model: name of a shipped model, or an ONNX file exported by `mien.learn.export`. batches: pictures (B, 3, H, W) with
-    values 0 to 255, as in training. Raises `ModelError` when the file cannot be read or no layer agrees.
+    model: name of a shipped model, or an ONNX file exported by `mien.learn.export`. batches: as in training, and forward:
+    how the network is run on one; pictures (B, 3, H, W) with values 0 to 255 unless told otherwise. Raises `ModelError` when the file cannot be read or no layer agrees.
     """
     path = model_path(model)
     read_onnx(path)  # refuses what is no model of ours
@@ -56,7 +61,12 @@ def warm_start(network: nn.Module, model: str | Path, batches: Iterable[Tensor])
         for name, module in modules.items()
         if isinstance(module, Unit) and f"{name}.0" in taken
     }
-    _unfold(network, {name: modules[name] for name in norms}, norms, batches)
+    _unfold(
+        network,
+        {name: modules[name] for name in norms},
+        norms,
+        (lambda batch=batch: forward(network, batch) for batch in batches),
+    )
     log.info("%d layers of %d start from %s", len(taken), sum(hasattr(m, "weight") for m in modules.values()), path.name)
     return len(taken)
 
@@ -79,7 +89,9 @@ def _layers(model: onnx.ModelProto) -> dict[str, tuple[Tensor, Tensor | None]]:
     return found
 
 
-def _unfold(network: nn.Module, norms: dict[str, Any], biases: dict[str, Tensor | None], batches: Iterable[Tensor]) -> None:
+def _unfold(
+    network: nn.Module, norms: dict[str, Any], biases: dict[str, Tensor | None], passes: Iterable[Callable[[], Any]]
+) -> None:
     sums = {name: torch.zeros(3, norm.num_features, dtype=torch.float64) for name, norm in norms.items()}
 
     def watch(name: str) -> Any:
@@ -101,8 +113,8 @@ def _unfold(network: nn.Module, norms: dict[str, Any], biases: dict[str, Tensor 
     was_training = network.training
     with torch.inference_mode():
         network.eval()
-        for batch in batches:
-            network(batch)
+        for one in passes:
+            one()
     for hook in hooks:
         hook.remove()
     network.train(was_training)
