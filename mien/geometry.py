@@ -65,6 +65,17 @@ def similarity_matrix(scale: float, angle_deg: float, centre: tuple[float, float
     return np.array([[cos, -sin, shift_x], [sin, cos, shift_y]], np.float32)
 
 
+def turned_canvas(size_wh: tuple[int, int], angle_deg: float) -> tuple[tuple[int, int], Array]:
+    """Width and height of the canvas that holds a picture turned clockwise by ``angle_deg``, and the 2x3 matrix that brings
+    the picture's middle onto the canvas's.
+    """
+    width, height = size_wh
+    angle = np.deg2rad(angle_deg)
+    cos, sin = abs(np.cos(angle)), abs(np.sin(angle))
+    canvas = (round(width * cos + height * sin), round(width * sin + height * cos))
+    return canvas, similarity_matrix(1.0, angle_deg, (width / 2, height / 2), (canvas[0] / 2, canvas[1] / 2))
+
+
 def clip_boxes(boxes: Array, width: int, height: int) -> Array:
     """Boxes cut to the picture. ``boxes`` is (N, 4) in pixels."""
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -21,7 +22,7 @@ from test_tiles import Detector, chart
 
 from mien.card import GoldenVector
 from mien.errors import InputError, ModelError
-from mien.geometry import turn_boxes, turn_points
+from mien.geometry import iou, transform_boxes, turn_boxes, turn_points, turned_canvas
 from mien.media.read import read
 from mien.models import onnx_file, store
 from mien.models.faces import FaceModel
@@ -476,7 +477,7 @@ class TestLooks:
     def look(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., FaceModel]:
         """Face models that find `FOUND` in a 64 x 48 picture whose top left pixel is white: when it is upright."""
         path = tiny.save(tmp_path / "a.onnx", tiny.build(tiny.BRIGHT_FACE), tiny.card("faces"))
-        monkeypatch.setattr(FaceModel, "_find", lambda self, image: self.find(image))
+        monkeypatch.setattr(FaceModel, "_find", lambda self, image, grown=1.0: self.find(image))
 
         def make(find: Callable[[np.ndarray], Faces] = self.upright, **settings: Any) -> FaceModel:
             model = FaceModel(path, **settings)
@@ -521,6 +522,16 @@ class TestLooks:
         assert look(find, rotate="all", max_faces=1)(image).boxes.tolist() == once.boxes.tolist()
         assert look(find, rotate="auto", min_size=15)(image).scores == pytest.approx([0.9])
 
+    @pytest.mark.parametrize("angle", [30, 60, -75, 150, 200, 335])
+    def test_what_a_tilted_look_finds_lies_where_it_is(self, tmp_path: Path, angle: int) -> None:
+        path = tiny.save(tmp_path / "a.onnx", tiny.build(tiny.BRIGHT_FACE), tiny.card("faces"))
+        upright = cv2.circle(np.zeros((90, 120, 3), np.uint8), (70, 40), 20, (255, 255, 255), -1)
+        canvas_wh, matrix = turned_canvas((120, 90), angle)
+        tilted = cv2.warpAffine(upright, matrix, canvas_wh)
+        wanted = transform_boxes(matrix, np.array([[50, 20, 90, 60]], np.float32))
+        found = FaceModel(path, long_side=300)._look_tilted(tilted, -angle)
+        assert iou(found.boxes, wanted).max() > 0.85
+
     def test_doubtful_faces_do_not_turn_a_picture(self, look: Callable[..., FaceModel]) -> None:
         def find(image: np.ndarray) -> Faces:
             return self.FOUND[[0]] if image[0, 0, 0] == 255 else replace(self.FOUND, scores=np.float32([0.52, 0.51]))
@@ -556,7 +567,9 @@ class TestLooks:
 
         look(find, tile=32, rotate="auto")(np.zeros((40, 100, 3), np.uint8))
         assert shapes.count((40, 100)) == shapes.count((100, 40)) == 2
-        assert len(shapes) == 2 * (len(tile_regions(100, 40, 32)) + len(tile_regions(40, 100, 32)))
+        canvas_wh, _ = turned_canvas((100, 40), 30)
+        each = (len(tile_regions(*wh, 32)) for wh in ((100, 40), (40, 100), canvas_wh))
+        assert len(shapes) == 2 * sum(each)
 
 
 class TestMatte:

@@ -71,8 +71,7 @@ def export_core(network: nn.Module, task: str) -> ModelProto:
 def assemble(body: ModelProto, task: str, multiple: int, long_side: int) -> ModelProto:
     """Put the steps from raw picture to network, and from network to final answers, around the exported core."""
     steps = GRAPHS[task]
-    prepare = steps.prepare.replace("MULTIPLE", str(multiple)).replace("MOST_ENLARGED", str(steps.most_enlarged))
-    before = onnx.parser.parse_graph(prepare)
+    before = onnx.parser.parse_graph(steps.steps_before(multiple))
     after = onnx.parser.parse_graph(steps.answer)
     taken = {one.name for one in after.input}
     graph = onnx.GraphProto(name=f"mien.{task}")

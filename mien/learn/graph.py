@@ -49,12 +49,42 @@ prepare (uint8[height, width, 3] image, int64 long_side) => (float[1, 3, padded_
   p_pad = Mod(p_more, p_multiple)
   p_zeros = Constant <value = int64[5] {0, 0, 0, 0, 0}> ()
   p_pads = Concat <axis = 0> (p_zeros, p_pad, p_zero)
-  p_grey = Constant <value = uint8 {127}> ()
-  p_padded = Pad <mode = "constant"> (p_fitted, p_pads, p_grey)
+LIGHT  p_padded = Pad <mode = "constant"> (p_fitted, p_pads, p_grey)
   p_planes = Transpose <perm = [0, 3, 1, 2]> (p_padded)
-  network_image = Cast <to = 1> (p_planes)
-}
+NETWORK_IMAGE}
 """
+_AS_IT_IS = (
+    """  p_grey = Constant <value = uint8 {127}> ()
+""",
+    """  network_image = Cast <to = 1> (p_planes)
+""",
+)
+_LIFTED = (
+    """  p_sides = Constant <value = int64[2] {1, 2}> ()
+  p_begin = Constant <value = int64[2] {0, 0}> ()
+  p_end = Constant <value = int64[2] {1000000, 1000000}> ()
+  p_step = Constant <value = int64[2] {4, 4}> ()
+  p_few = Slice(p_fitted, p_begin, p_end, p_sides, p_step)
+  p_few_f = Cast <to = 1> (p_few)
+  p_mean = ReduceMean <keepdims = 0> (p_few_f)
+  p_least_light = Constant <value_float = LEAST_LIGHT> ()
+  p_wanted_gain = Div(p_least_light, p_mean)
+  p_no_gain = Constant <value_float = 1.0> ()
+  p_most_gain = Constant <value_float = MOST_GAIN> ()
+  p_gain = Clip(p_wanted_gain, p_no_gain, p_most_gain)
+  p_grey_f = Constant <value_float = 127.0> ()
+  p_dark_grey = Div(p_grey_f, p_gain)
+  p_grey = Cast <to = 2> (p_dark_grey)
+""",
+    """  p_seen = Cast <to = 1> (p_planes)
+  p_lit = Mul(p_seen, p_gain)
+  p_black = Constant <value_float = 0.0> ()
+  p_white = Constant <value_float = 255.0> ()
+  network_image = Clip(p_lit, p_black, p_white)
+""",
+)
+MOST_GAIN = 10.0
+"""How many times brighter a dark picture is made at most."""
 
 _FACES = """
 answer (float[1, cells] cell_scores, float[1, cells, 4] cell_boxes, float[1, cells, 5, 2] cell_keypoints,
@@ -247,7 +277,8 @@ class TaskGraph:
     prepare: the ONNX text of the steps before the network. core: wraps the network so that it gives decoded answers in the
     pixels of its input. core_inputs: what it takes, with an example and the axes that may have any length.
     core_outputs: names of what it gives; those in ``places`` are in pixels. answer: the ONNX text of the steps after it;
-    empty where the core's are the answers. most_enlarged: how far a small picture is enlarged. outputs: what the file says
+    empty where the core's are the answers. most_enlarged: how far a small picture is enlarged. least_light: mean of all
+    pixels, 0 to 255, up to which a darker picture is brightened; 0 for never. outputs: what the file says
     of its outputs. has_size: whether the picture is brought to a size of ``long_side``.
     """
 
@@ -257,10 +288,20 @@ class TaskGraph:
     answer: str = ""
     prepare: str = PREPARE
     most_enlarged: float = 1.0
+    least_light: float = 0.0
     places: tuple[str, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
     has_size: bool = True
     more_inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def steps_before(self, multiple: int) -> str:
+        """The ONNX text of the steps before a network whose input's sides are multiples of that."""
+        light, network_image = _LIFTED if self.least_light else _AS_IT_IS
+        text = self.prepare.replace("LIGHT", light).replace("NETWORK_IMAGE", network_image)
+        values = {"LEAST_LIGHT": self.least_light, "MOST_GAIN": MOST_GAIN, "MULTIPLE": multiple}
+        for name, value in {**values, "MOST_ENLARGED": self.most_enlarged}.items():
+            text = text.replace(name, str(value))
+        return text
 
     def all_settings(self, long_side: int) -> dict[str, Setting]:
         """The settings of the task and of `PREPARE`."""
@@ -303,6 +344,7 @@ GRAPHS: dict[str, TaskGraph] = {
         places=("cell_boxes", "cell_keypoints"),
         answer=_FACES,
         most_enlarged=2.0,
+        least_light=100.0,
         settings={
             "min_score": Setting(np.float32(0.5), "smallest score that is kept"),
             "max_overlap": Setting(np.float32(0.5), "IoU from which on the weaker of two faces goes"),
