@@ -66,7 +66,7 @@ def bare(model: FaceModel | MatteModel, image: np.ndarray) -> Callable[[], objec
     options.log_severity_level = 4
     probe = onnxruntime.InferenceSession(_with_output(whole, "network_image"), options, providers=["CPUExecutionProvider"])
     prepared = probe.run(["network_image"], {"image": image})[0]
-    raw = "cell_scores" if "cell_scores" in {name for node in whole.graph.node for name in node.output} else "network_matte"
+    raw = "cell_scores" if "cell_scores" in {name for node in whole.graph.node for name in node.output} else "network_blend"
     wanted = ["cell_scores", "cell_boxes", "cell_keypoints"] if raw == "cell_scores" else [raw]
     core = onnx.utils.Extractor(_named(whole)).extract_model(["network_image"], wanted)
     session = onnxruntime.InferenceSession(core.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -90,7 +90,7 @@ def _named(model: object) -> object:
     named.CopyFrom(model)
     shape = [1, 3, "padded_height", "padded_width"]
     named.graph.value_info.append(onnx.helper.make_tensor_value_info("network_image", onnx.TensorProto.FLOAT, shape))
-    for name in ("cell_scores", "cell_boxes", "cell_keypoints", "network_matte"):
+    for name in ("cell_scores", "cell_boxes", "cell_keypoints", "network_blend"):
         named.graph.value_info.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     return named
 

@@ -18,6 +18,7 @@ from mien.learn.cache import PictureCache  # noqa: E402
 from mien.learn.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from mien.learn.dataset import Draw, Draws, FaceCanvases, MatteCanvases  # noqa: E402
 from mien.learn.export import feeds_of, parity, whole_model  # noqa: E402
+from mien.learn.graph import guided_blend  # noqa: E402
 from mien.learn.losses import FaceLoss, FaceTargets, MatteLoss, assign, giou  # noqa: E402
 from mien.learn.networks import FaceNetwork, MatteNetwork  # noqa: E402
 from mien.learn.recipe import read_recipe  # noqa: E402
@@ -300,3 +301,27 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, painted: Path)
     assert ends[0]["global_step"] == ends[1]["global_step"] == 12
     for key, value in ends[0]["state_dict"].items():
         assert torch.equal(value, ends[1]["state_dict"][key]), key
+
+
+class TestGuidedBlend:
+    """The matte takes its outline from the picture."""
+
+    @staticmethod
+    def blended(image: torch.Tensor, matte: torch.Tensor) -> torch.Tensor:
+        blend = guided_blend(image, matte)
+        return ((blend[:, :3] * image).sum(1) + blend[:, 3]).clamp(0, 1)
+
+    def test_a_blurred_outline_moves_onto_the_edge_of_the_colours(self) -> None:
+        image = torch.full((1, 3, 64, 96), 40.0)
+        image[:, 0, :, 50:] = 200.0
+        truth = (image[:, 0] > 100).float()
+        blurred = torch.sigmoid((torch.arange(96.0) - 48) / 4).expand(1, 1, 64, 96)
+        found = self.blended(image, blurred)
+        assert (found - truth).abs().mean() < 0.5 * (blurred[:, 0] - truth).abs().mean()
+        assert ((found[0, 32] > 0.5) == (truth[0, 32] > 0.5)).all()
+
+    def test_without_edges_the_matte_stays(self) -> None:
+        flat = torch.full((1, 3, 64, 64), 90.0)
+        for share in (0.5, 0.6):
+            found = self.blended(flat, torch.full((1, 1, 64, 64), share))
+            assert torch.allclose(found, torch.full_like(found, 0.5 + 1.5 * (share - 0.5)), atol=1e-3)

@@ -144,7 +144,7 @@ def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
 
 def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Mapping[str, NDArray[Any]]]) -> float:
     """Largest difference between torch and ONNX over what a model is fed, see `feeds_of`: scores and mattes as they are,
-    places and other numbers in units of the network input's longer side, but at least as large as they are themselves.
+    places in units of the network input's longer side, numbers by their span, unbounded ones by the largest of them.
     """
     probe = ModelProto()
     probe.CopyFrom(model)
@@ -162,6 +162,8 @@ def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Map
             wanted = body(*(torch.from_numpy(answers[name]) for name in inputs))
         for name, want in zip(names[len(inputs) :], wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
             unit = max(answers[inputs[0]].shape[2:]) if name in GRAPHS[task].places else _unit(name)
+            if name in GRAPHS[task].unbounded:
+                unit = max(1.0, float(want.abs().max()))
             worst = max(worst, float(np.abs(answers[name] - want.numpy()).max()) / unit)
     return worst
 

@@ -49,7 +49,7 @@ prepare (uint8[height, width, 3] image, int64 long_side) => (float[1, 3, padded_
   p_pad = Mod(p_more, p_multiple)
   p_zeros = Constant <value = int64[5] {0, 0, 0, 0, 0}> ()
   p_pads = Concat <axis = 0> (p_zeros, p_pad, p_zero)
-LIGHT  p_padded = Pad <mode = "constant"> (p_fitted, p_pads, p_grey)
+LIGHT  p_padded = Pad <mode = "PAD_MODE"> (p_fitted, p_pads, p_grey)
   p_planes = Transpose <perm = [0, 3, 1, 2]> (p_padded)
 NETWORK_IMAGE}
 """
@@ -118,16 +118,24 @@ answer (float[1, cells] cell_scores, float[1, cells, 4] cell_boxes, float[1, cel
 """
 
 _MATTE = """
-answer (float[1, 1, padded_height, padded_width] network_matte, int64[2] size_hw, int64[2] fitted_hw)
-    => (float[height, width] matte) {
+answer (float[1, 4, padded_height, padded_width] network_blend, uint8[height, width, 3] image, int64[2] size_hw,
+        int64[2] fitted_hw) => (float[height, width] matte) {
   a_start = Constant <value = int64[2] {0, 0}> ()
   a_axes = Constant <value = int64[2] {2, 3}> ()
-  a_fitted = Slice(network_matte, a_start, fitted_hw, a_axes)
-  a_lead = Constant <value = int64[2] {1, 1}> ()
+  a_fitted = Slice(network_blend, a_start, fitted_hw, a_axes)
+  a_lead = Constant <value = int64[2] {1, 4}> ()
   a_sizes = Concat <axis = 0> (a_lead, size_hw)
-  a_large = Resize <mode = "linear", antialias = 1, coordinate_transformation_mode = "half_pixel"> (a_fitted, , , a_sizes)
-  a_lead_axes = Constant <value = int64[2] {0, 1}> ()
-  a_plane = Squeeze(a_large, a_lead_axes)
+  a_large = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (a_fitted, , , a_sizes)
+  a_first = Constant <value = int64[1] {0}> ()
+  a_blend = Squeeze(a_large, a_first)
+  a_parts = Constant <value = int64[2] {3, 1}> ()
+  a_gains, a_offset = Split(a_blend, a_parts)
+  a_planes = Transpose <perm = [2, 0, 1]> (image)
+  a_planes_f = Cast <to = 1> (a_planes)
+  a_shares = Mul(a_planes_f, a_gains)
+  a_sum = ReduceSum <keepdims = 0> (a_shares, a_first)
+  a_rest = Squeeze(a_offset, a_first)
+  a_plane = Add(a_sum, a_rest)
   a_none = Constant <value_float = 0.0> ()
   a_full = Constant <value_float = 1.0> ()
   matte = Clip(a_plane, a_none, a_full)
@@ -210,7 +218,50 @@ class _Matte(nn.Module):
         self.network = network
 
     def forward(self, network_image: Tensor) -> Tensor:
-        return self.network(network_image).sigmoid()
+        return guided_blend(network_image, self.network(network_image).sigmoid())
+
+
+def guided_blend(image: Tensor, matte: Tensor, radius: int = 4, smoothness: float = 1e-3, contrast: float = 1.5) -> Tensor:
+    """How the matte follows from the colours near each place, (B, 4, H, W): gains of red, green and blue, and an offset.
+
+    Their sum with a picture of any size gives a matte whose edges are that picture's: the fast guided filter in colour (He
+    and Sun 2015, arXiv:1505.00996). image: (B, 3, H, W), 0 to 255; matte: (B, 1, H, W) in [0, 1]. radius: of the
+    neighbourhood, in half pixels; smoothness: variance of colours, 0 to 1, that is taken for noise; contrast: how many times
+    further a value lies from 0.5 than the filter says, because mean and network blur the outline.
+    """
+
+    def mean(planes: Tensor) -> Tensor:  # as convolutions: runtimes are slow at pooling over large windows
+        count, side = planes.shape[1], 2 * radius + 1
+        wide = F.pad(planes, (radius, radius, radius, radius), mode="replicate")
+        lines = F.conv2d(wide, torch.full((count, 1, 1, side), 1 / side), groups=count)
+        return F.conv2d(lines, torch.full((count, 1, side, 1), 1 / side), groups=count)
+
+    colours, wanted = F.avg_pool2d(image / 255 - 0.5, 2), F.avg_pool2d(matte - 0.5, 2)  # around 0, where floats are fine
+    r, g, b = colours.split(1, dim=1)
+    # The neighbourhood's covariance of colours is symmetric: six entries, inverted by cofactors.
+    squares = [r * r, r * g, r * b, g * g, g * b, b * b]
+    means = mean(torch.cat([colours, wanted, *squares, colours * wanted], 1))
+    middle, level, squares_mean, product = means.split([3, 1, 6, 3], dim=1)
+    mean_r, mean_g, mean_b = middle.split(1, dim=1)
+    rr, rg, rb, gg, gb, bb = squares_mean.split(1, dim=1)
+    rr, gg, bb = (
+        rr - mean_r * mean_r + smoothness,
+        gg - mean_g * mean_g + smoothness,
+        bb - mean_b * mean_b + smoothness,
+    )
+    rg, rb, gb = rg - mean_r * mean_g, rb - mean_r * mean_b, gb - mean_g * mean_b
+    along = product - middle * level
+    rows = [
+        torch.cat([gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg], 1),
+        torch.cat([rb * gb - rg * bb, rr * bb - rb * rb, rb * rg - rr * gb], 1),
+        torch.cat([rg * gb - rb * gg, rb * rg - rr * gb, rr * gg - rg * rg], 1),
+    ]
+    size = (rows[0] * torch.cat([rr, rg, rb], 1)).sum(1, keepdim=True)
+    gains = torch.cat([(row * along).sum(1, keepdim=True) for row in rows], 1) / size
+    offset = level - (gains * middle).sum(1, keepdim=True)
+    offset = contrast * (offset - 0.5 * gains.sum(1, keepdim=True)) + 0.5
+    gains = contrast * gains / 255
+    return F.interpolate(mean(torch.cat([gains, offset], 1)), scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 class _Attributes(nn.Module):
@@ -276,9 +327,10 @@ class TaskGraph:
 
     prepare: the ONNX text of the steps before the network. core: wraps the network so that it gives decoded answers in the
     pixels of its input. core_inputs: what it takes, with an example and the axes that may have any length.
-    core_outputs: names of what it gives; those in ``places`` are in pixels. answer: the ONNX text of the steps after it;
+    core_outputs: names of what it gives; those in ``places`` are in pixels, those in ``unbounded`` may be large. answer: the ONNX text of the steps after it;
     empty where the core's are the answers. most_enlarged: how far a small picture is enlarged. least_light: mean of all
-    pixels, 0 to 255, up to which a darker picture is brightened; 0 for never. outputs: what the file says
+    pixels, 0 to 255, up to which a darker picture is brightened; 0 for never. pad_mode: of ONNX ``Pad``, what the picture is
+    filled up with: grey, or its edge. outputs: what the file says
     of its outputs. has_size: whether the picture is brought to a size of ``long_side``.
     """
 
@@ -289,7 +341,9 @@ class TaskGraph:
     prepare: str = PREPARE
     most_enlarged: float = 1.0
     least_light: float = 0.0
+    pad_mode: str = "constant"
     places: tuple[str, ...] = ()
+    unbounded: tuple[str, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
     has_size: bool = True
     more_inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -298,7 +352,7 @@ class TaskGraph:
         """The ONNX text of the steps before a network whose input's sides are multiples of that."""
         light, network_image = _LIFTED if self.least_light else _AS_IT_IS
         text = self.prepare.replace("LIGHT", light).replace("NETWORK_IMAGE", network_image)
-        values = {"LEAST_LIGHT": self.least_light, "MOST_GAIN": MOST_GAIN, "MULTIPLE": multiple}
+        values = {"PAD_MODE": self.pad_mode, "LEAST_LIGHT": self.least_light, "MOST_GAIN": MOST_GAIN, "MULTIPLE": multiple}
         for name, value in {**values, "MOST_ENLARGED": self.most_enlarged}.items():
             text = text.replace(name, str(value))
         return text
@@ -362,9 +416,11 @@ GRAPHS: dict[str, TaskGraph] = {
     ),
     "matte": TaskGraph(
         core=_Matte,
-        core_outputs=("network_matte",),
+        core_outputs=("network_blend",),
+        unbounded=("network_blend",),
         answer=_MATTE,
         most_enlarged=16.0,
+        pad_mode="edge",
         outputs={"matte": {"type": "float32", "shape": "(H, W)", "meaning": "share of person, 0 to 1, at picture size"}},
     ),
     "attributes": TaskGraph(

@@ -12,6 +12,10 @@ from mien.models.picture import checked, shrunk
 from mien.models.store import open_model
 
 
+_DETAIL = 2
+"""Side of the picture whose edges the matte takes over, in units of the side that the network sees."""
+
+
 class MatteModel:
     """Says of each pixel how much of it is person. Stateless; threads may share it.
 
@@ -31,7 +35,7 @@ class MatteModel:
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The matte, (H, W) float32 in [0, 1]. ``image`` is (H, W, 3) uint8 RGB. Raises `InputError`."""
         image = checked(image, self.card)
-        small = shrunk(image, self.session.settings.get("long_side"))
+        small = shrunk(image, _DETAIL * self.session.settings.get("long_side", 0))
         matte: NDArray[np.float32] = self.session.run({"image": small})["matte"]
         if small is not image:
             import cv2
