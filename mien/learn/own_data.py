@@ -227,7 +227,7 @@ def _check_places(data: OwnData, face: FaceLabel, size_wh: NDArray[np.float32], 
     if (high <= low).any():
         raise DataError(f"{where}: expected a box in the picture of {size_wh[0]:g}x{size_wh[1]:g}, got {face.box.tolist()}")
     for attribute in data.attributes:
-        places = named_points(attribute, face).reshape(-1, 2) if attribute.points else np.empty((0, 2))
+        places = named_points(attribute, face).reshape(-1, 2)
         for name, place in zip(attribute.point_names, places, strict=True):
             if np.isfinite(place).all() and ((place < -0.1 * size_wh) | (place > 1.1 * size_wh)).any():
                 raise DataError(
