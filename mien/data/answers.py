@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mien.attributes import Attribute
 from mien.data.sample import FaceLabel, Sample
+from mien.types import KEYPOINT_NAMES
 
 
 def known_label(attribute: Attribute, sample: Sample, face: FaceLabel | None) -> Any:
@@ -29,3 +33,13 @@ def known_votes(attribute: Attribute, sample: Sample) -> dict[str, float]:
         if sample.is_crop and sample.labels.get(f"votes_{answer}") is not None
     }
     return votes if sum(votes.values()) > 0 else {}
+
+
+def named_points(attribute: Attribute, face: FaceLabel | None) -> NDArray[np.float32]:
+    """The points of a face that an attribute names, (2 P,) pixels ``x y x y ...``, NaN where unknown."""
+    places = np.full((attribute.points, 2), np.nan, np.float32)
+    if face is not None:
+        known = {**dict(zip(KEYPOINT_NAMES, face.keypoints, strict=True)), **face.more_points}
+        for row, name in enumerate(attribute.point_names):
+            places[row] = known.get(name, (np.nan, np.nan))
+    return places.flatten()

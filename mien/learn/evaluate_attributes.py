@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mien import metrics
 from mien.attributes import Attribute
-from mien.data.answers import known_label
+from mien.data.answers import known_label, named_points
 from mien.data.sample import FaceLabel, Sample
 from mien.errors import DataError
 from mien.geometry import iou
@@ -76,9 +76,9 @@ def read_faces(
     for sample, image in seen:
         labelled = [f for f in sample.faces or () if not f.is_ignored and min(f.box[2:] - f.box[:2]) >= MIN_SIDE]
         has_points = sample.labels.get("landmarks68") is not None
-        if sample.is_crop and has_points and labelled:
+        if labelled and ((sample.is_crop and has_points) or any(one.point_names for one in known.values())):
             finder = finder or FaceModel("faces", threads=threads)
-            faces = _found(finder, image, labelled[0])
+            faces = _found(finder, image, labelled)
         elif sample.is_crop and sample.faces is None:
             faces = whole_picture(image)
         elif labelled:
@@ -91,14 +91,17 @@ def read_faces(
     return known, read
 
 
-def _found(finder: FaceModel, image: NDArray[np.uint8], face: FaceLabel) -> Faces:
-    """The face as the detector sees it, else as labelled, without keypoints."""
+def _found(finder: FaceModel, image: NDArray[np.uint8], labelled: Sequence[FaceLabel]) -> Faces:
+    """The faces as the detector sees them, else as labelled, without keypoints."""
     found = finder(image)
-    if len(found):
-        overlaps = iou(found.boxes, face.box[None])[:, 0]
-        if overlaps.max() > 0.3:
-            return found[[int(overlaps.argmax())]]
-    return Faces(face.box[None], np.ones(1), np.full((1, 5, 2), np.nan))  # type: ignore[arg-type]
+    boxes = np.stack([face.box for face in labelled])
+    keypoints = np.full((len(labelled), 5, 2), np.nan, np.float32)
+    overlaps = iou(found.boxes, boxes)
+    for row in range(len(labelled)):
+        if len(found) and overlaps[:, row].max() > 0.3:
+            best = int(overlaps[:, row].argmax())
+            boxes[row], keypoints[row] = found.boxes[best], found.keypoints[best]
+    return Faces(boxes, np.ones(len(boxes), np.float32), keypoints)
 
 
 def _note(
@@ -121,8 +124,8 @@ def _note(
     for name, attribute in known.items():
         column = answers.attributes[name][row]
         if attribute.points:
-            points = sample.labels.get(name)
-            if points is not None:
+            points = named_points(attribute, face) if attribute.point_names else sample.labels.get(name)
+            if points is not None and np.isfinite(np.asarray(points, np.float32)).any():
                 read[name].add(column, np.asarray(points, np.float32).reshape(-1, 2), group, slices)
         elif not attribute.parts and (label := known_label(attribute, sample, face)) is not None:
             read[name].add(column, label, group, slices)
@@ -188,8 +191,10 @@ def _answer_rows(rows: Rows, attribute: Attribute, faces: Read) -> tuple[dict[st
 
 
 def _temperature(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """What logarithms of probabilities are divided by so that their likelihood is greatest (Guo et al. 2017)."""
-    if not len(logs):
+    """What logarithms of probabilities are divided by so that their likelihood is greatest (Guo et al. 2017); 1 where there
+    are too few to tell.
+    """
+    if len(logs) < _LEAST_SLICE:
         return 1.0
     losses = []
     for temperature in _TEMPERATURES:
@@ -201,11 +206,11 @@ def _temperature(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
 def _abstain_below(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> float:
     """The lowest score from which on `_WANTED_ACCURACY` of the answers are right, as far as `_LEAST_COVERAGE` of the faces
-    still get one; 0 where all of them may.
+    still get one; 0 where all of them may, or there are too few to tell.
     """
     order = np.argsort(-confidence)
     right = np.cumsum(hits[order]) / np.arange(1, len(order) + 1)
-    if not len(order) or right[-1] >= _WANTED_ACCURACY:
+    if len(order) < _LEAST_SLICE or right[-1] >= _WANTED_ACCURACY:
         return 0.0
     good = np.flatnonzero(right >= _WANTED_ACCURACY)
     kept = max(int(good[-1]) + 1 if len(good) else 0, round(_LEAST_COVERAGE * len(order)))
@@ -228,11 +233,41 @@ def _number_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
 def _point_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
     points = np.array(faces.columns).reshape(len(faces.labels), -1, 2)
     truth = np.array(faces.labels)
+    if attribute.point_names:
+        _named_point_rows(rows, attribute, faces, points, truth)
+        return
     eyes = np.linalg.norm(truth[:, 42:48].mean(1) - truth[:, 36:42].mean(1), axis=1)
     errors = np.linalg.norm(points - truth, axis=2).mean(1) / np.maximum(eyes, 1)
     rows.estimate(f"{attribute.name} nme", metrics.ratio(errors), faces.groups, len(errors))
     for slice_, members in faces.parts():
         _error_slice(rows, f"{attribute.name} nme", errors, faces.groups, members, slice_)
+
+
+def _named_point_rows(
+    rows: Rows, attribute: Attribute, faces: Read, points: NDArray[np.floating], truth: NDArray[np.floating]
+) -> None:
+    known = np.isfinite(truth).all(2)
+    squares = np.where(known, ((points - truth) ** 2).mean(2), 0)
+    distances = np.where(known, np.linalg.norm(points - truth, axis=2), 0)
+
+    def rmse(weights: metrics.Float) -> metrics.Float:
+        return np.sqrt(metrics.ratio(squares.sum(1), known.sum(1))(weights))
+
+    rows.estimate(f"{attribute.name} rmse", rmse, faces.groups, len(truth))
+    for number, name in enumerate(attribute.point_names):
+        members = np.flatnonzero(known[:, number])
+        if len(members):
+            groups = [faces.groups[row] for row in members]
+            away = metrics.ratio(distances[members, number])
+            rows.estimate(f"{attribute.name} distance", away, groups, len(members), name)
+    for slice_, members in faces.parts():
+        of_slice = squares[members].sum(1), known[members].sum(1)
+        groups = [faces.groups[row] for row in members]
+
+        def part(weights: metrics.Float, of_slice: Any = of_slice) -> metrics.Float:
+            return np.sqrt(metrics.ratio(*of_slice)(weights))
+
+        rows.estimate(f"{attribute.name} rmse", part, groups, len(members), slice_)
 
 
 def _error_slice(
