@@ -17,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import metrics
-from mien.attributes import Attribute
+from mien.attributes import Attribute, from_card
 from mien.data.answers import known_label
 from mien.data.sample import FaceLabel, Sample
 from mien.errors import DataError
 from mien.geometry import iou
-from mien.learn.scores import Rows
+from mien.learn.judged import Judged, Progress, group_of, images_of
+from mien.learn.scores import Report, Rows
 from mien.models.attributes import AttributeModel, whole_picture
 from mien.models.faces import FaceModel
+from mien.models.onnx_file import read_onnx
+from mien.models.store import model_path
 from mien.types import Faces
 
 MIN_SIDE = 16
@@ -38,15 +41,27 @@ _WANTED_ACCURACY, _LEAST_COVERAGE = 0.95, 0.85
 
 @dataclass
 class Read:
-    """Faces labelled for one attribute: columns (N, K), labels, and what their slices are."""
+    """Faces labelled for one attribute: columns (N, K), labels, what their slices are, pictures, and boxes in them."""
 
     columns: list[NDArray[np.float32]] = field(default_factory=list)
     labels: list[Any] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     slices: list[list[str]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    boxes: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def add(self, column: NDArray[np.float32], label: Any, group: str, slices: list[str]) -> None:
-        """One more face."""
+    def add(
+        self,
+        column: NDArray[np.float32],
+        label: Any,
+        group: str,
+        slices: list[str],
+        sample: Sample,
+        box: NDArray[np.float32],
+    ) -> None:
+        """One more face, and where it is."""
+        self.samples.append(sample)
+        self.boxes.append(box)
         self.columns.append(column)
         self.labels.append(label)
         self.groups.append(group)
@@ -60,14 +75,21 @@ class Read:
                 yield name, rows
 
 
+def judge_attributes(
+    model: str | Path, samples: Sequence[Sample], data: str, threads: int, progress: Progress | None = None
+) -> Judged:
+    """Judge a model that reads faces on samples, see `mien.learn.evaluate.judge`."""
+    card = read_onnx(model_path(model)).card
+    known, read = read_faces(model, images_of(samples, data, progress), threads)
+    rows, suggested, confusions = attribute_rows(known, read, data)
+    report = Report(f"{card.name} {card.version}", card.task, data, len(samples), rows, suggested, [], confusions)
+    return Judged(report, rows.measures, read=read, attributes=known)
+
+
 def read_faces(
     model: str | Path, seen: Iterator[tuple[Sample, NDArray[np.uint8]]], threads: int
 ) -> tuple[Mapping[str, Attribute], dict[str, Read]]:
     """What the model says of every labelled face, by attribute."""
-    from mien.attributes import from_card
-    from mien.models.onnx_file import read_onnx
-    from mien.models.store import model_path
-
     names = [entry["name"] for entry in read_onnx(model_path(model)).card.attributes]
     reader = AttributeModel(model, names=names, threads=threads)
     known = from_card(reader.card.attributes)
@@ -109,7 +131,7 @@ def _note(
     answers: Faces,
     row: int,
 ) -> None:
-    group = f"group/{sample.group}" if sample.group else f"picture/{sample.name}"
+    group = group_of(sample)
     extent = answers.boxes[row, 2:] - answers.boxes[row, :2]
     slices = [f"source: {sample.source}"] if sample.source else []
     slices += [f"size: {low} to {high:g} px" for low, high in _SIZES if low <= extent.min() < high]
@@ -123,9 +145,11 @@ def _note(
         if attribute.points:
             points = sample.labels.get(name)
             if points is not None:
-                read[name].add(column, np.asarray(points, np.float32).reshape(-1, 2), group, slices)
+                read[name].add(
+                    column, np.asarray(points, np.float32).reshape(-1, 2), group, slices, sample, answers.boxes[row]
+                )
         elif not attribute.parts and (label := known_label(attribute, sample, face)) is not None:
-            read[name].add(column, label, group, slices)
+            read[name].add(column, label, group, slices, sample, answers.boxes[row])
 
 
 def attribute_rows(
