@@ -30,6 +30,7 @@ class Attribute:
     answers: what can be chosen, in the order of the column; empty when the answer is no choice.
     unit: of a number. span: the smallest and largest value a number can take.
     parts: names of several numbers that are told together, such as angles. points: how many points are told.
+    point_names: what the points are called, in their order; none where they only have numbers.
     mirror: answers that change in a mirror image (``{"left": "right", "right": "left"}``); the others stay. Mirroring twice
         must give the first answer back.
     mirror_signs: for a number, or for each of ``parts``: -1 where it changes its sign in a mirror image.
@@ -48,6 +49,7 @@ class Attribute:
     span: tuple[float, float] = (0.0, 100.0)
     parts: tuple[str, ...] = ()
     points: int = 0
+    point_names: tuple[str, ...] = ()
     mirror: Mapping[str, str] = field(default_factory=dict)
     mirror_signs: tuple[float, ...] = ()
     short: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +66,8 @@ class Attribute:
             )
         if len(set(self.answers)) != len(self.answers) or len(self.answers) == 1:
             raise InputError(f"attribute {self.name}: expected two or more different answers, got {self.answers}")
+        if self.point_names and not len(set(self.point_names)) == len(self.point_names) == self.points:
+            raise InputError(f"attribute {self.name}: expected {self.points} different names, got {self.point_names}")
         unknown = {*self.mirror, *self.mirror.values(), *self.short} - set(self.answers)
         if unknown:
             raise InputError(f"attribute {self.name}: expected answers out of {self.answers}, got {sorted(unknown)}")
@@ -123,7 +127,7 @@ ATTRIBUTES: Mapping[str, Attribute] = {
 """Every attribute this version knows, in the order people see them."""
 
 
-_SHAPE = ("answers", "unit", "parts", "points")
+_SHAPE = ("answers", "unit", "parts", "points", "point_names")
 
 
 def find(name: str, given: Mapping[str, Attribute] | None = None) -> Attribute:
@@ -171,7 +175,8 @@ def to_json(attribute: Attribute, column: Column, row: int) -> Any:
 
     Answers: ``{"answer": str, "scores": {answer: float in [0, 1]}}``, four decimals; ``answer`` is None where no score
     reaches ``abstain_below``. Numbers: ``{"value": float, "unit": str, "std": float}``, two decimals. Parts: an object of
-    them, two decimals, with the ``hints`` that hold where the attribute knows any. Points: a list of pairs in pixels.
+    them, two decimals, with the ``hints`` that hold where the attribute knows any. Points: a list of pairs in pixels, or an
+    object of them where they have names.
     """
     values = check_column(attribute, column)[row]
     if not np.isfinite(values).all():
@@ -180,7 +185,8 @@ def to_json(attribute: Attribute, column: Column, row: int) -> Any:
         scores = {answer: round(float(score), 4) for answer, score in zip(attribute.answers, values, strict=True)}
         return {"answer": answer_of(attribute, column, row), "scores": scores}
     if attribute.points:
-        return [[round(float(x), 2), round(float(y), 2)] for x, y in values.reshape(-1, 2)]
+        places = [[round(float(x), 2), round(float(y), 2)] for x, y in values.reshape(-1, 2)]
+        return dict(zip(attribute.point_names, places, strict=True)) if attribute.point_names else places
     if attribute.parts:
         told: dict[str, Any] = {part: round(float(v), 2) for part, v in zip(attribute.parts, values, strict=True)}
         return told | ({"hints": hints(attribute, column, row)} if attribute.hints else {})
@@ -211,7 +217,8 @@ def from_json(attribute: Attribute, entries: list[Any]) -> Column:
             if attribute.answers:
                 column[row] = [entry["scores"][answer] for answer in attribute.answers]
             elif attribute.points:
-                column[row] = np.asarray(entry, np.float32).reshape(attribute.width)
+                places = [entry[name] for name in attribute.point_names] or entry
+                column[row] = np.asarray(places, np.float32).reshape(attribute.width)
             elif attribute.parts:
                 column[row] = [entry[part] for part in attribute.parts]
             elif entry["unit"] == attribute.unit:

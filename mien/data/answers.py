@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mien.attributes import Attribute
 from mien.data.sample import FaceLabel, Sample
+from mien.types import KEYPOINT_NAMES
 
 
 def known_label(attribute: Attribute, sample: Sample, face: FaceLabel | None) -> Any:
@@ -29,3 +33,18 @@ def known_votes(attribute: Attribute, sample: Sample) -> dict[str, float]:
         if sample.is_crop and sample.labels.get(f"votes_{answer}") is not None
     }
     return votes if sum(votes.values()) > 0 else {}
+
+
+def known_points(attribute: Attribute, sample: Sample, face: FaceLabel | None) -> NDArray[np.float32] | None:
+    """The labelled places of an attribute's points, (P, 2) pixels, NaN where one is unknown; None where all are.
+
+    Points with names are the face's own; those without stand in the labels of the picture, ``x y x y ...``.
+    """
+    if not attribute.point_names:
+        told = sample.labels.get(attribute.name)
+        return None if told is None else np.asarray(told, np.float32).reshape(-1, 2)
+    if face is None:
+        return None
+    known = {**dict(zip(KEYPOINT_NAMES, face.keypoints.tolist(), strict=True)), **face.more_points}
+    places = np.array([known.get(name, (np.nan, np.nan)) for name in attribute.point_names], np.float32)
+    return places if np.isfinite(places).any() else None

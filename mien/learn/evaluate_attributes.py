@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mien import metrics
 from mien.attributes import Attribute, from_card
-from mien.data.answers import known_label
+from mien.data.answers import known_label, known_points
 from mien.data.sample import FaceLabel, Sample
 from mien.errors import DataError
 from mien.geometry import iou
@@ -34,6 +34,7 @@ MIN_SIDE = 16
 _SIZES = ((16, 32), (32, 64), (64, 128), (128, np.inf))
 _DARK, _TURNED = 0.25, 20.0
 _LEAST_SLICE = 30
+_EYES = (("left_eye", "left_eye_center"), ("right_eye", "right_eye_center"))
 _FAIRNESS = ("gender", "ethnicity_label")
 _TEMPERATURES = np.geomspace(0.4, 4, 93)
 _WANTED_ACCURACY, _LEAST_COVERAGE = 0.95, 0.85
@@ -97,10 +98,9 @@ def read_faces(
     read: dict[str, Read] = {name: Read() for name in known}
     for sample, image in seen:
         labelled = [f for f in sample.faces or () if not f.is_ignored and min(f.box[2:] - f.box[:2]) >= MIN_SIDE]
-        has_points = sample.labels.get("landmarks68") is not None
-        if sample.is_crop and has_points and labelled:
+        if labelled and any(one.points and known_points(one, sample, labelled[0]) is not None for one in known.values()):
             finder = finder or FaceModel("faces", threads=threads)
-            faces = _found(finder, image, labelled[0])
+            faces = _found(finder, image, labelled)
         elif sample.is_crop and sample.faces is None:
             faces = whole_picture(image)
         elif labelled:
@@ -113,14 +113,15 @@ def read_faces(
     return known, read
 
 
-def _found(finder: FaceModel, image: NDArray[np.uint8], face: FaceLabel) -> Faces:
-    """The face as the detector sees it, else as labelled, without keypoints."""
+def _found(finder: FaceModel, image: NDArray[np.uint8], labelled: Sequence[FaceLabel]) -> Faces:
+    """The faces as the detector sees them, else as labelled, without keypoints: those would tell where the points are."""
     found = finder(image)
-    if len(found):
-        overlaps = iou(found.boxes, face.box[None])[:, 0]
-        if overlaps.max() > 0.3:
-            return found[[int(overlaps.argmax())]]
-    return Faces(face.box[None], np.ones(1), np.full((1, 5, 2), np.nan))  # type: ignore[arg-type]
+    boxes, keypoints = np.array([face.box for face in labelled]), np.full((len(labelled), 5, 2), np.nan, np.float32)
+    overlaps = iou(boxes, found.boxes)
+    for row, best in enumerate(overlaps.argmax(1) if len(found) else ()):
+        if overlaps[row, best] > 0.3:
+            boxes[row], keypoints[row] = found.boxes[best], found.keypoints[best]
+    return Faces(boxes, np.ones(len(boxes), np.float32), keypoints)
 
 
 def _note(
@@ -250,13 +251,38 @@ def _number_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
 
 
 def _point_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
-    points = np.array(faces.columns).reshape(len(faces.labels), -1, 2)
-    truth = np.array(faces.labels)
-    eyes = np.linalg.norm(truth[:, 42:48].mean(1) - truth[:, 36:42].mean(1), axis=1)
-    errors = np.linalg.norm(points - truth, axis=2).mean(1) / np.maximum(eyes, 1)
-    rows.estimate(f"{attribute.name} nme", metrics.ratio(errors), faces.groups, len(errors))
+    distances, scales = point_errors(attribute, faces)
+    known = np.isfinite(distances)
+    errors, counts = np.where(known, distances, 0) / scales[:, None], known.sum(1)
+    name, nme = attribute.name, f"{attribute.name} nme"
+    rows.estimate(nme, metrics.ratio(errors.sum(1), counts), faces.groups, len(errors))
+    squares = metrics.ratio(np.square(np.where(known, distances, 0)).sum(1), 2 * counts)
+    rows.estimate(f"{name} rmse", lambda weights: np.sqrt(squares(weights)), faces.groups, len(errors))
+    for column, point in enumerate(attribute.point_names):
+        rows.estimate(
+            nme, metrics.ratio(errors[:, column], known[:, column]), faces.groups, int(known[:, column].sum()), point
+        )
     for slice_, members in faces.parts():
-        _error_slice(rows, f"{attribute.name} nme", errors, faces.groups, members, slice_)
+        part = [faces.groups[row] for row in members]
+        rows.estimate(nme, metrics.ratio(errors[members].sum(1), counts[members]), part, len(members), slice_)
+
+
+def point_errors(attribute: Attribute, faces: Read) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distance of each point to its label in pixels, (N, P), NaN where unknown, and what a face's errors are divided by, (N,):
+    the distance of its eyes, else the root of its box's area.
+    """
+    points = np.array(faces.columns, np.float64).reshape(len(faces.labels), -1, 2)
+    truth = np.array(faces.labels, np.float64)
+    if attribute.point_names:
+        rows = [[k for k, one in enumerate(attribute.point_names) if one in names] for names in _EYES]
+    else:
+        rows = [list(range(42, 48)), list(range(36, 42))]
+    extents = np.array(faces.boxes, np.float64).reshape(-1, 4)
+    scales = np.sqrt(np.prod(extents[:, 2:] - extents[:, :2], axis=1))
+    if all(rows):
+        eyes = np.linalg.norm(truth[:, rows[0]].mean(1) - truth[:, rows[1]].mean(1), axis=1)
+        scales = np.where(np.isfinite(eyes), eyes, scales)
+    return np.linalg.norm(points - truth, axis=2), np.maximum(scales, 1)
 
 
 def _error_slice(

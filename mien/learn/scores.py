@@ -22,7 +22,11 @@ METRICS: dict[str, tuple[str, str]] = {
     "best_f1": ("higher", "best F1 over all thresholds"),
     "recall": ("higher", "share of the faces found at the default threshold, or of those with an answer that get it"),
     "precision": ("higher", "share of the detections at the default threshold that are faces"),
-    "nme": ("lower", "keypoint error over the distance of the eyes, of the faces found"),
+    "nme": (
+        "lower",
+        "keypoint error over the distance of the eyes (where eyes are not labelled: over the box), of the faces found",
+    ),
+    "rmse": ("lower", "root mean square of the error of x and y of the points, in pixels of the picture"),
     "false_faces": ("lower", "share of the pictures without faces in which one is found at the default threshold"),
     "found": ("higher", "share of the face crops whose face is the best one found, at the default threshold"),
     "threshold_best_f1": ("", "score at which F1 is best"),
