@@ -367,5 +367,10 @@ def precision_recall(scores: Float, is_hit: NDArray[np.bool_], wanted: int) -> t
     return hits / (ends + 1), hits / max(1, wanted)
 
 
+def area_under(precision: Float, recall: Float) -> float:
+    """Average precision: the area under the steps of `precision_recall`; 0 for an empty curve."""
+    return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
 def _confidence_bins(confidences: Float, bins: int) -> NDArray[np.int64]:
     return np.clip(np.ceil(confidences * bins).astype(np.int64) - 1, 0, bins - 1)

@@ -91,6 +91,12 @@ def _gather(
     return metrics.Detections.gather([one.found.scores for one in pictures], outcomes, counts)
 
 
+def detections_of(seen: Sequence[Seen]) -> metrics.Detections:
+    """The counted detections in all pictures that are no crops, to draw curves from."""
+    pictures = [one for one in seen if not one.sample.is_crop]
+    return _gather(pictures, [one.outcomes(MIN_SIDE) for one in pictures], MIN_SIDE)
+
+
 def _picture_rows(rows: Rows, pictures: list[Seen], threshold: float) -> dict[str, float]:
     groups = [group_of(one.sample) for one in pictures]
     outcomes = [one.outcomes(MIN_SIDE) for one in pictures]
