@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mien.media.read import read
     from mien.media.write import write
     from mien.pipeline import Prediction, analyze, filter  # noqa: A004
+    from mien.predictor import Predictor
     from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _HOMES = {
     "mien.media.read": ("read",),
     "mien.media.write": ("write",),
     "mien.pipeline": ("Prediction", "analyze", "filter"),
+    "mien.predictor": ("Predictor",),
     "mien.types": ("KEYPOINT_NAMES", "Faces", "Failure", "Frame"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -42,6 +44,7 @@ __all__ = [
     "MienError",
     "ModelError",
     "Prediction",
+    "Predictor",
     "SourceError",
     "__version__",
     "analyze",

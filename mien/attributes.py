@@ -284,5 +284,6 @@ _COLOURS = (
 
 
 def colours(attribute: Attribute) -> dict[str, tuple[int, int, int]]:
-    """RGB of each answer, in the order of the answers: the legend of an overlay coloured by this attribute."""
-    return {answer: _COLOURS[number % len(_COLOURS)] for number, answer in enumerate(attribute.answers)}
+    """RGB of each answer, or of each named point, in their order: the legend of an overlay coloured by this attribute."""
+    names = attribute.answers or attribute.point_names
+    return {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -73,11 +73,11 @@ def draw(frame: Frame, *, attributes: Mapping[str, Attribute] | None = None, col
         _draw_box(canvas, box, tint, sizes)
     for face in faces:
         _draw_contours(canvas, face, known, sizes)
-        _draw_keypoints(canvas, face, sizes)
+        _draw_keypoints(canvas, face, known, sizes)
     used: list[NDArray[np.float32]] = []
     for row, tint in enumerate(tints):
         _draw_label(canvas, faces.boxes[row], _label_lines(faces, row, known), tint, sizes, used)
-    _draw_legend(canvas, faces, chosen, sizes, used)
+    _draw_legend(canvas, faces, [*_named(known), *([chosen] if chosen is not None else [])], sizes, used)
     return canvas
 
 
@@ -132,20 +132,30 @@ def _draw_contours(canvas: Picture, face: Faces, known: Mapping[str, Attribute],
     width = float(face.boxes[0, 2] - face.boxes[0, 0])
     radius = float(np.clip(0.009 * width, 0.7, 1.6 * sizes.line))
     for name, column in face.attributes.items():
-        if known[name].points and width >= _RIMMED_SIDE:
+        if known[name].points and not known[name].point_names and width >= _RIMMED_SIDE:
             for x, y in column[0].reshape(-1, 2).tolist():
                 if np.isfinite((x, y)).all():
                     _draw_circle(canvas, (x, y), radius + 0.5, _INK)
                     _draw_circle(canvas, (x, y), radius, _CONTOUR)
 
 
-def _draw_keypoints(canvas: Picture, face: Faces, sizes: _Sizes) -> None:
+def _named(known: Mapping[str, Attribute]) -> list[Attribute]:
+    """The attributes whose points have names, which are drawn as keypoints are."""
+    return [attribute for attribute in known.values() if attribute.point_names]
+
+
+def _draw_keypoints(canvas: Picture, face: Faces, known: Mapping[str, Attribute], sizes: _Sizes) -> None:
     width = float(face.boxes[0, 2] - face.boxes[0, 0])
     radius = float(np.clip(0.028 * width, 1.2, 3.2 * sizes.line + 1))
     rim = max(0.8, 0.35 * radius)
     for name, point in zip(KEYPOINT_NAMES, face.keypoints[0], strict=True):
         if np.isfinite(point).all():
             _draw_dot(canvas, (float(point[0]), float(point[1])), radius, rim, KEYPOINT_COLOURS[name])
+    for attribute in _named(known):
+        places = face.attributes[attribute.name][0].reshape(-1, 2).tolist()
+        for (x, y), colour in zip(places, colours(attribute).values(), strict=True):
+            if np.isfinite((x, y)).all():
+                _draw_dot(canvas, (x, y), radius, rim, colour)
 
 
 def _draw_dot(canvas: Picture, point: tuple[float, float], radius: float, rim: float, colour: Colour) -> None:
@@ -249,14 +259,14 @@ def _inside(canvas: Picture, left: float, top: float, width: int, height: int) -
 
 
 def _draw_legend(
-    canvas: Picture, faces: Faces, chosen: Attribute | None, sizes: _Sizes, used: list[NDArray[np.float32]]
+    canvas: Picture, faces: Faces, told: Sequence[Attribute], sizes: _Sizes, used: list[NDArray[np.float32]]
 ) -> None:
     """What the colours mean, in the corner where it hides least; nothing where it would take too much of the picture."""
     lines = [text for _, text in _LEGEND]
     dots = [KEYPOINT_COLOURS[name] for name, _ in _LEGEND]
-    if chosen is not None:
-        for answer, colour in colours(chosen).items():
-            lines.append(chosen.short.get(answer, answer.replace("_", " ")))
+    for attribute in told:
+        for name, colour in colours(attribute).items():
+            lines.append(attribute.short.get(name, name.replace("_", " ")))
             dots.append(colour)
     panel = _panel(lines, max(9.0, 0.86 * sizes.text), _PAPER, _INK, 0.62, dots)
     height, width = panel[0].shape[:2]

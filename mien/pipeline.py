@@ -20,7 +20,7 @@ from mien.attributes import Attribute
 from mien.errors import InputError, MienError
 from mien.media.read import Readable, read
 from mien.media.sources import Photos, Source
-from mien.models.settings import FaceOptions, Options, Settings, attribute_model, face_model, matte_model
+from mien.models.settings import FaceOptions, Options, Settings, attribute_model, by_task, face_model, matte_model
 from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame, Stage
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def analyze_stages(settings: Settings, *, crops: bool = False) -> tuple[list[Sta
 
     crops: take each picture as one face that fills it. Raises `ModelError` and `InputError`.
     """
+    settings = by_task(settings)
     reader = attribute_model(settings)
     first = crops_stage() if crops else faces_stage(face_model(settings))
     return [first, attributes_stage(reader)], dict(reader.attributes)

@@ -21,6 +21,7 @@ from mien.cli.report import Report, has_watcher, progress_bar
         "mien analyze holiday/ --json > faces.jsonl",
         "mien analyze school-class.jpg --tile --min-size 10",
         "mien analyze faces/*.png --crops --with age,gender",
+        "mien analyze photo.jpg --model masks/runs/first/model.onnx",
     )
 )
 def analyze(
@@ -93,6 +94,8 @@ def analyze(
         threads=threads,
     )
     stages, described = analyze_stages(settings, crops=crops)
+    asked = [name for name, one in described.items() if one.answers]
+    colour_by = asked[0] if len(asked) == 1 else None
     report = Report("faces", "best", "the best one")
 
     # A bar and lines of JSON would spoil each other on one terminal.
@@ -108,7 +111,7 @@ def analyze(
                 with whole_file(folder.path(number, ".json")) as file:
                     file.write(line.encode() + b"\n")
                 if prediction.error is None:
-                    write(prediction.draw(), folder.path(number, ".overlay.jpg"))
+                    write(prediction.draw(colour_by=colour_by), folder.path(number, ".overlay.jpg"))
             faces = prediction.faces
             best = ", ".join(
                 text

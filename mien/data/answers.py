@@ -35,6 +35,16 @@ def known_votes(attribute: Attribute, sample: Sample) -> dict[str, float]:
     return votes if sum(votes.values()) > 0 else {}
 
 
+def named_points(attribute: Attribute, face: FaceLabel | None) -> NDArray[np.float32]:
+    """The points of a face that an attribute names, (2 P,) pixels ``x y x y ...``, NaN where unknown."""
+    places = np.full((attribute.points, 2), np.nan, np.float32)
+    if face is not None:
+        known = {**dict(zip(KEYPOINT_NAMES, face.keypoints, strict=True)), **face.more_points}
+        for row, name in enumerate(attribute.point_names):
+            places[row] = known.get(name, (np.nan, np.nan))
+    return places.flatten()
+
+
 def known_points(attribute: Attribute, sample: Sample, face: FaceLabel | None) -> NDArray[np.float32] | None:
     """The labelled places of an attribute's points, (P, 2) pixels, NaN where one is unknown; None where all are.
 
@@ -43,8 +53,5 @@ def known_points(attribute: Attribute, sample: Sample, face: FaceLabel | None) -
     if not attribute.point_names:
         told = sample.labels.get(attribute.name)
         return None if told is None else np.asarray(told, np.float32).reshape(-1, 2)
-    if face is None:
-        return None
-    known = {**dict(zip(KEYPOINT_NAMES, face.keypoints.tolist(), strict=True)), **face.more_points}
-    places = np.array([known.get(name, (np.nan, np.nan)) for name in attribute.point_names], np.float32)
+    places = named_points(attribute, face).reshape(-1, 2)
     return places if np.isfinite(places).any() else None

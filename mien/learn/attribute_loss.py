@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.attributes import Attribute
-from mien.learn.attribute_network import expected_number, five_of, logits_of
+from mien.learn.attribute_network import expected_number, five_of, in_picture, logits_of
 from mien.learn.face_patches import FacePatch
 
 _LEAST_SHARE = 0.05
@@ -17,7 +17,7 @@ _LEAST_SHARE = 0.05
 
 class AttributeLoss:
     """Cross-entropy with soft targets for each attribute, skipped where unknown; for numbers also the distance of the mean
-    (DLDL-v2, Gao et al. 2018); smooth L1 of the points in units of the crop's side, 68 points and five together.
+    (DLDL-v2, Gao et al. 2018); smooth L1 of points in units of the crop's side: one's own, the 68 and five of them.
     """
 
     def __init__(
@@ -30,8 +30,9 @@ class AttributeLoss:
         self.attributes, self.number_weight, self.point_weight = list(attributes), number_weight, point_weight
         self.smoothing = smoothing
 
-    def __call__(self, logits: Tensor, points: Tensor, side: Tensor, batch: FacePatch) -> dict[str, Tensor]:
-        """``logits`` (B, K), ``points`` (B, 68, 2) in pixels of the patch, ``side`` (B,) of the crops in pixels."""
+    def __call__(self, logits: Tensor, points: Tensor | None, frames: Tensor, batch: FacePatch) -> dict[str, Tensor]:
+        """``logits`` (B, K), ``points`` (B, 68, 2) in pixels of the patch or None, ``frames`` (B, 3, 2) of the crops."""
+        side = frames[:, 1].norm(dim=1)
         losses: dict[str, Tensor] = {}
         total = logits.new_zeros(())
         start = 0
@@ -40,6 +41,12 @@ class AttributeLoss:
             start = part.stop
             weight = batch.weights[:, column]
             wanted = batch.targets[:, part]
+            if attribute.points:
+                places = wanted.unflatten(1, (-1, 2))
+                loss = self._distance(in_picture(logits[:, part], frames), places, side, weight)
+                losses[attribute.name] = loss
+                total = total + self.point_weight * loss
+                continue
             if attribute.answers:
                 wanted = (1 - self.smoothing) * wanted + self.smoothing / wanted.shape[1]
             each = -(wanted * logits[:, part].log_softmax(1)).sum(1)
@@ -50,6 +57,8 @@ class AttributeLoss:
             loss = (each * weight).sum() / weight.sum().clamp(_LEAST_SHARE * len(weight))
             losses[attribute.name] = loss
             total = total + loss * (1.0 if attribute.answers else self.number_weight)
+        if points is None:
+            return {"total": total, **losses}
         contour = self._distance(points, batch.points, side, torch.ones_like(batch.trust))
         five = self._distance(five_of(points), batch.five, side, batch.trust)
         losses |= {"contour": contour, "five": five}

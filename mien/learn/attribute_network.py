@@ -6,6 +6,7 @@ Cutting and aligning belong to the network: `FaceCrops` runs in training and in 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -93,23 +94,41 @@ class FaceCrops(nn.Module):
 
 
 class Head(nn.Module):
-    """The numbers of one attribute: a logit for each answer, or for each step of a number's range."""
+    """The numbers of one attribute: a logit for each answer, or for each step of a number's range, or x and y of points in
+    units of the crop.
+    """
 
     def __init__(self, attribute: Attribute, features: int) -> None:
         super().__init__()
         self.attribute = attribute
         self.linear = nn.Linear(features, logits_of(attribute))
+        if attribute.points:
+            nn.init.normal_(self.linear.weight, std=1e-3)
+            nn.init.constant_(self.linear.bias, 0.5)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.linear(features)
 
 
+def known_attributes(attributes: Sequence[str | Attribute]) -> list[Attribute]:
+    """Attributes by name, out of the table, or as they are. Raises `DataError` for a name that the table lacks."""
+    unknown = [str(one) for one in attributes if not isinstance(one, Attribute) and one not in ATTRIBUTES]
+    if unknown:
+        raise DataError(f"[network] attributes: expected some of {', '.join(ATTRIBUTES)}, got {', '.join(unknown)}")
+    return [one if isinstance(one, Attribute) else ATTRIBUTES[one] for one in attributes]
+
+
 def logits_of(attribute: Attribute) -> int:
-    """How many logits an attribute has: one an answer; one a whole unit of a number's span."""
-    if attribute.answers:
-        return len(attribute.answers)
+    """How many logits an attribute has: one an answer; one a whole unit of a number's span; two a point."""
+    if attribute.answers or attribute.points:
+        return attribute.width
     low, high = attribute.span
     return round(high - low) + 1
+
+
+def in_picture(places: Tensor, frames: Tensor) -> Tensor:
+    """Points (N, 2 P) in units of their crops as pixels (N, P, 2), by the ``frames`` (N, 3, 2) of the crops."""
+    return frames[:, :1] + places.unflatten(1, (-1, 2)) @ frames[:, 1:]
 
 
 def expected_number(probabilities: Tensor, attribute: Attribute) -> Tensor:
@@ -126,40 +145,48 @@ def expected_number(probabilities: Tensor, attribute: Attribute) -> Tensor:
 class AttributeNetwork(nn.Module):
     """Reads faces in one batch: an aligned crop of each goes through one backbone, and every attribute has a linear head.
 
-    attributes: names out of the table. widths, depths: see `Backbone`; side: of a crop, in pixels.
+    attributes: names out of the table, or attributes of one's own. widths, depths: see `Backbone`; side: of a crop, in
+    pixels. backbone: another one, which gives a list of maps of crops (N, 3, S, S). has_contour: whether it tells 68 points.
     `forward` gives the logits of all attributes (N, K) in the order of ``attributes`` and 68 points (N, 68, 2) in pixels of
-    the picture. ``temperatures`` (A,) calibrate each attribute's logits (Guo et al. 2017) and ``face`` (68, 3) is the mean
-    face of `mien.learn.pose`, both for the model file.
+    the picture, or None without a contour. ``face`` (68, 3) is the mean face of `mien.learn.pose`, for the model file.
     """
 
     multiple = 1
-    slow = {"contour": 0.03}
+    slow: ClassVar = {"contour": 0.03}
     """How much smaller the steps of some layers must be. The contour's linear layer sums up 1,700 features: at the common
     rate of Adam, whose steps are alike in every weight, one step moves the points by a good part of the face.
     """
 
     def __init__(
-        self, attributes: Sequence[str], widths: list[int], depths: list[int], side: int = 96, hidden: int = 192
+        self,
+        attributes: Sequence[str | Attribute],
+        widths: Sequence[int] = (),
+        depths: Sequence[int] = (),
+        side: int = 96,
+        hidden: int = 192,
+        *,
+        backbone: nn.Module | None = None,
+        has_contour: bool = True,
     ) -> None:
         super().__init__()
-        unknown = [name for name in attributes if name not in ATTRIBUTES]
-        if unknown:
-            raise DataError(f"[network] attributes: expected some of {', '.join(ATTRIBUTES)}, got {', '.join(unknown)}")
-        self.attributes = [ATTRIBUTES[name] for name in attributes]
+        self.attributes = known_attributes(attributes)
         self.crops = FaceCrops(side)
-        self.backbone = Backbone(widths, depths)
-        self.features = nn.Sequential(nn.Linear(widths[-1] + widths[-2], hidden), nn.ReLU(inplace=True))
+        self.backbone = backbone or Backbone(list(widths), list(depths))
+        fine, coarse = self._shapes(side)
+        self.features = nn.Sequential(nn.Linear(fine[0] + coarse[0], hidden), nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(0.2)
-        self.heads = nn.ModuleList(Head(attribute, hidden) for attribute in self.attributes)
-        cells, last_cells = side // 2 ** (len(depths)), side // 2 ** (len(depths) + 1)
-        self.narrow, self.narrow_last = Unit(widths[-2], 40), Unit(widths[-1], 32)
-        self.contour = nn.Linear(40 * cells**2 + 32 * last_cells**2, 2 * POINTS)
-        # Found after training, or without it: they are told to the model file, not learned by steps.
-        self.register_buffer("temperatures", torch.ones(len(self.attributes)), persistent=False)
+        places = 40 * fine[1] * fine[2] + 32 * coarse[1] * coarse[2]
+        self.heads = nn.ModuleList(Head(one, places if one.points else hidden) for one in self.attributes)
+        self.has_contour = has_contour
+        if has_contour or any(one.points for one in self.attributes):
+            self.narrow, self.narrow_last = Unit(fine[0], 40), Unit(coarse[0], 32)
+        # Found without training: it is told to the model file, not learned by steps.
         self.register_buffer("face", torch.zeros(POINTS, 3), persistent=False)
-        nn.init.normal_(self.contour.weight, std=1e-3)
-        with torch.no_grad():
-            self.contour.bias.copy_(torch.from_numpy(mean_contour()).flatten())
+        if has_contour:
+            self.contour = nn.Linear(places, 2 * POINTS)
+            nn.init.normal_(self.contour.weight, std=1e-3)
+            with torch.no_grad():
+                self.contour.bias.copy_(torch.from_numpy(mean_contour()).flatten())
 
     @property
     def slices(self) -> dict[str, slice]:
@@ -174,15 +201,35 @@ class AttributeNetwork(nn.Module):
         crops, frames = self.crops(image, boxes, keypoints)
         return self.read(crops, frames)
 
-    def read(self, crops: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def read(self, crops: Tensor, frames: Tensor) -> tuple[Tensor, Tensor | None]:
         """What `forward` gives, of crops that are already cut."""
-        *_, fine, coarse = self.backbone(crops)
+        pooled, places = self.seen(crops)
+        contour = in_picture(self.contour(places), frames) if self.has_contour else None
+        return self.told(pooled, places), contour
+
+    def seen(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """What the backbone sees in crops (N, 3, S, S): features of the whole (N, F), and of places in it (N, G), which has
+        no columns where no points are told.
+        """
+        maps = self.backbone(crops)
+        fine, coarse = maps[max(-2, -len(maps))], maps[-1]
         pooled = torch.cat([fine.mean((2, 3)), coarse.mean((2, 3))], 1)
+        if not hasattr(self, "narrow"):
+            return pooled, pooled[:, :0]
+        return pooled, torch.cat([self.narrow(fine).flatten(1), self.narrow_last(coarse).flatten(1)], 1)
+
+    def told(self, pooled: Tensor, places: Tensor) -> Tensor:
+        """The logits of all attributes, (N, K), of what is `seen`."""
         features = self.dropout(self.features(pooled))
-        logits = torch.cat([head(features) for head in self.heads], 1)
-        flat = torch.cat([self.narrow(fine).flatten(1), self.narrow_last(coarse).flatten(1)], 1)
-        contour = self.contour(flat).unflatten(1, (POINTS, 2))
-        return logits, frames[:, :1] + contour @ frames[:, 1:]
+        return torch.cat([head(places if head.attribute.points else features) for head in self.heads], 1)
+
+    @torch.no_grad()
+    def _shapes(self, side: int) -> tuple[torch.Size, torch.Size]:
+        """Channels, height and width of the last two maps of the backbone, or twice of the only one."""
+        was_training = self.backbone.training
+        maps = self.backbone.eval()(torch.zeros(1, 3, side, side))
+        self.backbone.train(was_training)
+        return maps[max(-2, -len(maps))].shape[1:], maps[-1].shape[1:]
 
 
 def mean_contour() -> NDArray[np.float32]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.attributes import Attribute
-from mien.data.answers import known_label, known_votes
+from mien.attributes import Attribute, mirrored_name
+from mien.data.answers import known_label, known_votes, named_points
 from mien.data.sample import FaceLabel, Sample
 from mien.errors import DataError
 from mien.learn.attribute_network import POINTS, logits_of
@@ -58,12 +58,17 @@ def distribution(attribute: Attribute, label: Any, votes: Mapping[str, float] | 
 def face_targets(
     attributes: Sequence[Attribute], sample: Sample, face: FaceLabel | None, trust: float, implied: Mapping[str, str]
 ) -> tuple[Distribution, NDArray[np.float32]]:
-    """All distributions joined, (K,) with 0 where unknown, and how much each attribute counts, (A,).
+    """All distributions joined, (K,) with 0 where unknown, and how much each attribute counts, (A,). Of points x and y in
+    pixels of the picture stand there, NaN where unknown.
 
     trust: of the labels, 0 to 1. implied: answers that hold for the whole set though nobody was asked.
     """
     told: dict[str, tuple[Distribution, float]] = {}
     for attribute in attributes:
+        if attribute.points:
+            places = named_points(attribute, face)
+            told[attribute.name] = places, trust * float(np.isfinite(places).any())
+            continue
         found = distribution(attribute, known_label(attribute, sample, face), known_votes(attribute, sample))
         if found is not None:
             told[attribute.name] = found, trust
@@ -81,6 +86,17 @@ def face_targets(
     unknown = {a.name: (np.zeros(logits_of(a), np.float32), 0.0) for a in attributes if a.name not in told}
     parts, weights = zip(*({**told, **unknown}[a.name] for a in attributes), strict=True)
     return np.concatenate(parts), np.array(weights, np.float32)
+
+
+def mirrored_target(attribute: Attribute, part: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a mirrored face teaches of an attribute: the part of its targets (K,), its points being moved already."""
+    if attribute.points:
+        names = attribute.point_names
+        others = [mirrored_name(name) if mirrored_name(name) in names else name for name in names]
+        return part.reshape(-1, 2)[[names.index(name) for name in others]].flatten()
+    if attribute.answers:
+        return part[[attribute.answers.index(attribute.mirror.get(answer, answer)) for answer in attribute.answers]]
+    return part[::-1] if attribute.mirror_signs[:1] == (-1,) else part
 
 
 def face_points(sample: Sample) -> NDArray[np.float32]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from mien.attributes import ATTRIBUTES, Attribute
+from mien.attributes import Attribute
 from mien.card import ModelCard
+from mien.learn.attribute_network import known_attributes
 from mien.learn.graph import GRAPHS, output_fact, outputs_of
 from mien.learn.recipe import Recipe
 
@@ -20,8 +21,8 @@ from mien.learn.recipe import Recipe
 def draft_card(recipe: Recipe, suggested: Mapping[str, float] | None = None) -> ModelCard:
     """A card with what the recipe alone decides, and what an evaluation suggested for its attributes."""
     graph = GRAPHS[recipe.task]
-    names = recipe.network.get("attributes", ())
-    read = outputs_of([ATTRIBUTES[name] for name in names]) if names else []
+    asked = known_attributes(recipe.network.get("attributes", ()))
+    read = outputs_of(asked, recipe.network.get("has_contour", True)) if asked else []
     outputs = {one.name: output_fact(one) for one in read} or graph.outputs
     return ModelCard(
         name=recipe.name,

@@ -20,7 +20,6 @@ from mien.filters.foreground import blend, split_layers
 from mien.learn.cache import PictureCache
 from mien.learn.losses import FaceTargets
 
-
 _DARK_SHARE = 0.08
 _FILLED_SHARE = 0.75
 
@@ -169,7 +168,7 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Canvases of people on their own and on other backgrounds, and of nobody, with mattes and a plane of what counts.
 
     always_composite: for each sample, whether its people are only shown on other backgrounds. Those backgrounds are the
-    samples that show nobody.
+    samples that show nobody; has_backdrops: whether there are any to be used.
     """
 
     def __init__(
@@ -179,8 +178,9 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
         seed: int,
         weights: Sequence[float],
         always_composite: Sequence[bool],
+        has_backdrops: bool = True,
     ) -> None:
-        self.cache, self.seed = cache, seed
+        self.cache, self.seed, self.has_backdrops = cache, seed, has_backdrops
         self.weights = list(weights)
         self.always = list(always_composite)
         self.has_far_people = ["fullbody" in s.kind and "clothing" in s.source for s in samples]
@@ -192,7 +192,8 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng((self.seed, draw.epoch, draw.place))
         canvas, matte, counted = self._layer(draw.row, draw.size, rng)
-        if not self.is_empty[draw.row] and (self.always[draw.row] or rng.random() < 0.3):
+        is_moved = not self.is_empty[draw.row] and (self.always[draw.row] or rng.random() < 0.3)
+        if is_moved and self.has_backdrops:
             behind = self._backdrop(draw.size, rng)
             canvas, counted = self._composite(canvas, matte, behind), np.ones_like(matte)
             if rng.random() < 0.2:

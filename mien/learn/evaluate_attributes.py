@@ -144,11 +144,9 @@ def _note(
     for name, attribute in known.items():
         column = answers.attributes[name][row]
         if attribute.points:
-            points = sample.labels.get(name)
-            if points is not None:
-                read[name].add(
-                    column, np.asarray(points, np.float32).reshape(-1, 2), group, slices, sample, answers.boxes[row]
-                )
+            truth = known_points(attribute, sample, face)
+            if truth is not None:
+                read[name].add(column, truth, group, slices, sample, answers.boxes[row])
         elif not attribute.parts and (label := known_label(attribute, sample, face)) is not None:
             read[name].add(column, label, group, slices, sample, answers.boxes[row])
 
@@ -259,17 +257,16 @@ def _point_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
     squares = metrics.ratio(np.square(np.where(known, distances, 0)).sum(1), 2 * counts)
     rows.estimate(f"{name} rmse", lambda weights: np.sqrt(squares(weights)), faces.groups, len(errors))
     for column, point in enumerate(attribute.point_names):
-        rows.estimate(
-            nme, metrics.ratio(errors[:, column], known[:, column]), faces.groups, int(known[:, column].sum()), point
-        )
+        away = metrics.ratio(np.where(known, distances, 0)[:, column], known[:, column])
+        rows.estimate(f"{name} distance", away, faces.groups, int(known[:, column].sum()), point)
     for slice_, members in faces.parts():
         part = [faces.groups[row] for row in members]
         rows.estimate(nme, metrics.ratio(errors[members].sum(1), counts[members]), part, len(members), slice_)
 
 
 def point_errors(attribute: Attribute, faces: Read) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distance of each point to its label in pixels, (N, P), NaN where unknown, and what a face's errors are divided by, (N,):
-    the distance of its eyes, else the root of its box's area.
+    """Distance of each point to its label in pixels, (N, P), NaN where unknown, and what a face's errors are divided by,
+    (N,): the distance of its eyes, else the root of its box's area.
     """
     points = np.array(faces.columns, np.float64).reshape(len(faces.labels), -1, 2)
     truth = np.array(faces.labels, np.float64)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from torch import nn
 
-from mien.attributes import ATTRIBUTES
+from mien.attributes import Attribute
 from mien.card import CARD_KEY
 from mien.data.sample import Sample
 from mien.errors import ModelError
 from mien.learn.attribute_network import AttributeNetwork
 from mien.learn.cards import draft_card
-from mien.learn.graph import GRAPHS, attribute_outputs
+from mien.learn.graph import GRAPHS, attribute_answer, attribute_outputs, outputs_of
 from mien.learn.recipe import Recipe
 from mien.media.write import whole_file
 from mien.models.session import ModelSession
@@ -37,7 +37,7 @@ def core(network: nn.Module, task: str) -> nn.Module:
 
 def core_outputs(network: nn.Module, task: str) -> tuple[str, ...]:
     """Names of what the core gives."""
-    return attribute_outputs(network.attributes) if isinstance(network, AttributeNetwork) else GRAPHS[task].core_outputs
+    return attribute_outputs(network) if isinstance(network, AttributeNetwork) else GRAPHS[task].core_outputs
 
 
 def export_core(network: nn.Module, task: str) -> ModelProto:
@@ -68,12 +68,15 @@ def export_core(network: nn.Module, task: str) -> ModelProto:
         return onnx.load(path)
 
 
-def assemble(body: ModelProto, task: str, multiple: int, long_side: int) -> ModelProto:
-    """Put the steps from raw picture to network, and from network to final answers, around the exported core."""
+def assemble(body: ModelProto, task: str, multiple: int, long_side: int, answer: str = "") -> ModelProto:
+    """Put the steps from raw picture to network, and from network to final answers, around the exported core.
+
+    answer: the ONNX text of the latter where the task alone does not decide it.
+    """
     steps = GRAPHS[task]
     prepare = steps.prepare.replace("MULTIPLE", str(multiple)).replace("MOST_ENLARGED", str(steps.most_enlarged))
     before = onnx.parser.parse_graph(prepare)
-    after = onnx.parser.parse_graph(steps.answer)
+    after = onnx.parser.parse_graph(answer or steps.answer)
     taken = {one.name for one in after.input}
     graph = onnx.GraphProto(name=f"mien.{task}")
     graph.node.extend([*before.node, *body.graph.node, *after.node])
@@ -129,13 +132,23 @@ def set_default(model: ModelProto, name: str, value: float) -> None:
 
 def whole_model(network: nn.Module, task: str, long_side: int) -> ModelProto:
     """The network with the steps before and after it: a raw picture in, final answers out."""
-    is_halved = isinstance(network, AttributeNetwork)
+    is_halved = isinstance(network, AttributeNetwork) and network.has_contour
     if is_halved:
         network.contour.weight.data = network.contour.weight.data.half().float()
-    model = assemble(export_core(network, task), task, int(network.multiple), long_side)
+    answer = attribute_answer(network) if isinstance(network, AttributeNetwork) else ""
+    model = assemble(export_core(network, task), task, int(network.multiple), long_side, answer)
     if is_halved:
         halve(model, "network.contour.weight")
     return model
+
+
+def set_weights(model: ModelProto, weights: Mapping[str, torch.Tensor]) -> None:
+    """Change weights of an exported network, by their names in it (``heads.0.linear.bias``), without exporting it again."""
+    named = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name, weight in weights.items():
+        if f"network.{name}" not in named:
+            raise ModelError(f"expected a weight named 'network.{name}' in the model, found none")
+        named[f"network.{name}"].CopyFrom(numpy_helper.from_array(weight.detach().numpy(), f"network.{name}"))
 
 
 def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
@@ -156,13 +169,14 @@ def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Map
     with tempfile.TemporaryDirectory() as folder:
         session = ModelSession(save_model(probe, Path(folder) / "probe.onnx", {}))
     body = core(network, task)
+    units = _units(network, task)
     worst = 0.0
     for feed in feeds:
         answers = session.run(feed)
         with torch.inference_mode():
             wanted = body(*(torch.from_numpy(answers[name]) for name in inputs))
         for name, want in zip(names[len(inputs) :], wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
-            unit = max(answers[inputs[0]].shape[2:]) if name in GRAPHS[task].places else _unit(name)
+            unit = units.get(name, 1.0) or max(answers[inputs[0]].shape[2:])
             worst = max(worst, float(np.abs(answers[name] - want.numpy()).max()) / unit)
     return worst
 
@@ -170,10 +184,20 @@ def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Map
 _CORE_INPUTS = ("network_image", "face_boxes", "face_keypoints")
 
 
-def _unit(name: str) -> float:
-    """What a difference of one attribute is measured in: numbers by the span they may take, degrees by a half turn."""
-    attribute = ATTRIBUTES.get(name)
-    if attribute is None or attribute.answers or not attribute.unit:
+def _units(network: nn.Module, task: str) -> dict[str, float]:
+    """What a difference of each answer of the core is measured in, where it is not 1; 0 stands for the picture's side."""
+    units = dict.fromkeys(GRAPHS[task].places, 0.0)
+    if isinstance(network, AttributeNetwork):
+        told = outputs_of(network.attributes, network.has_contour)
+        units |= {name: _unit(one) for name, one in zip(attribute_outputs(network), told, strict=True)}
+    return units
+
+
+def _unit(attribute: Attribute) -> float:
+    """That of one attribute: points by the picture, numbers by the span they may take, degrees by a half turn."""
+    if attribute.points:
+        return 0.0
+    if attribute.answers or not attribute.unit:
         return 1.0
     return 180.0 if attribute.parts else attribute.span[1] - attribute.span[0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -19,8 +19,8 @@ from mien.attributes import Attribute
 from mien.data.augment import FaceRows, Looks, in_low_light, similarity, warp_faces, warp_image
 from mien.data.sample import FaceLabel, Sample
 from mien.geometry import transform_points
-from mien.learn.attribute_network import POINTS, FaceCrops
-from mien.learn.attribute_targets import MIRRORED_POINTS, face_points, face_targets
+from mien.learn.attribute_network import POINTS, FaceCrops, logits_of
+from mien.learn.attribute_targets import MIRRORED_POINTS, face_points, face_targets, mirrored_target
 from mien.learn.cache import PictureCache
 from mien.learn.dataset import Draw
 from mien.learn.recipe import DataSource
@@ -68,6 +68,9 @@ class _Row(NamedTuple):
 class FacePatches(Dataset[FacePatch]):
     """One patch for each labelled face of the samples. ``weights`` says how often each is drawn: by its set, and more often
     where its answers are rare.
+
+    keypoints: (N, 5, 2) in pixels of the samples' pictures, what a face is turned upright by instead of its labels (NaN: by
+    its box); labelled ones are never shown to the network then, as they may be what it is to tell.
     """
 
     def __init__(
@@ -77,11 +80,13 @@ class FacePatches(Dataset[FacePatch]):
         origin: Sequence[DataSource],
         attributes: Sequence[Attribute],
         seed: int,
+        keypoints: NDArray[np.float32] | None = None,
     ) -> None:
         self.cache, self.seed, self.attributes = cache, seed, list(attributes)
         self.looks = Looks()
         self.crops = FaceCrops()
-        found = taught_keypoints(samples, cache)
+        self.is_shown_labels = keypoints is None
+        found = taught_keypoints(samples, cache) if keypoints is None else keypoints
         self.rows: list[_Row] = []
         shares: list[float] = []
         for number, (sample, source) in enumerate(zip(samples, origin, strict=True)):
@@ -106,7 +111,12 @@ class FacePatches(Dataset[FacePatch]):
             return None
         targets, weights = face_targets(self.attributes, sample, face, source.trust, source.implied)
         points = face_points(sample) * np.float32(scale)
+        for attribute, part in self._parts(targets):
+            if attribute.points:
+                part *= np.float32(scale)
         keypoints = face.keypoints * np.float32(scale) if face is not None else taught
+        if not self.is_shown_labels:
+            keypoints = taught * np.float32(scale)
         if not weights.any() and np.isnan(keypoints).any():
             return None
         height, width = self.cache[number][0].shape[:2]
@@ -117,23 +127,27 @@ class FacePatches(Dataset[FacePatch]):
     def _balance(self) -> NDArray[np.float64]:
         """Rare answers are drawn more often: by the root of how many times rarer than the commonest they are."""
         factor = np.ones(len(self.rows))
-        start = 0
         for column, attribute in enumerate(self.attributes):
-            size = len(self.rows[0].targets) if not attribute.answers else len(attribute.answers)
             if attribute.answers:
-                best = [
-                    int(row.targets[start : start + size].argmax()) if row.weights[column] >= 0.5 else -1
-                    for row in self.rows
-                ]
+                best = self.answers(column)
                 counts = Counter(one for one in best if one >= 0)
                 most = max(counts.values(), default=1)
                 wanted = [min(_MOST_BALANCE, (most / counts[one]) ** 0.5) if one >= 0 else 1.0 for one in best]
                 factor = np.maximum(factor, wanted)
-                start += size
-            else:
-                low, high = attribute.span
-                start += round(high - low) + 1
         return factor
+
+    def answers(self, column: int) -> list[int]:
+        """Which answer each face is labelled with, by the number of the attribute; -1 where that is not known well."""
+        start = sum(map(logits_of, self.attributes[:column]))
+        part = slice(start, start + logits_of(self.attributes[column]))
+        return [int(row.targets[part].argmax()) if row.weights[column] >= 0.5 else -1 for row in self.rows]
+
+    def _parts(self, targets: NDArray[np.float32]) -> Iterator[tuple[Attribute, NDArray[np.float32]]]:
+        """Each attribute and its part of the targets, a view."""
+        start = 0
+        for attribute in self.attributes:
+            yield attribute, targets[start : start + logits_of(attribute)]
+            start += logits_of(attribute)
 
     def contours(self) -> NDArray[np.float32]:
         """The 68 points of all faces that have them, (F, 68, 2) in pixels of their pictures."""
@@ -167,9 +181,9 @@ class FacePatches(Dataset[FacePatch]):
             patch = in_low_light(patch, rng)
         moved = self._moved(row, matrix, side)
         points = transform_points(matrix, row.points[None])[0]
-        targets = row.targets
+        targets = self._moved_targets(row.targets, matrix, is_mirrored)
         if is_mirrored:
-            points, targets = points[MIRRORED_POINTS], self._mirrored(targets)
+            points = points[MIRRORED_POINTS]
         shown, keypoints = self._as_found(moved, is_aligned, length * side * (1 - _MARGIN) / max(length, 1.0), rng)
         return FacePatch(
             torch.from_numpy(np.ascontiguousarray(patch.transpose(2, 0, 1))),
@@ -199,18 +213,36 @@ class FacePatches(Dataset[FacePatch]):
             else (np.full((5, 2), np.nan, np.float32))
         )
 
-    def _mirrored(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts, start = [], 0
-        for attribute in self.attributes:
-            if attribute.answers:
-                order = [attribute.answers.index(attribute.mirror.get(answer, answer)) for answer in attribute.answers]
-                parts.append(targets[start : start + len(order)][order])
-            else:
-                low, high = attribute.span
-                part = targets[start : start + round(high - low) + 1]
-                parts.append(part[::-1] if attribute.mirror_signs[:1] == (-1,) else part)
-            start += len(parts[-1])
+    def _moved_targets(
+        self, targets: NDArray[np.float32], matrix: NDArray[np.float32], is_mirrored: bool
+    ) -> NDArray[np.float32]:
+        parts = []
+        for attribute, part in self._parts(targets):
+            if attribute.points:
+                part = transform_points(matrix, part.reshape(1, -1, 2))[0].astype(np.float32).flatten()
+            parts.append(mirrored_target(attribute, part) if is_mirrored else part)
         return np.concatenate(parts)
+
+    def plain(self, number: int, side: int) -> FacePatch:
+        """A face as it is in use: nothing changed, boxes and keypoints as they are. ``side``: of the patch in pixels."""
+        row = self.rows[number]
+        frame = self._frame(row)
+        length = float(np.hypot(*frame[1]))
+        centre = frame[0] + (frame[1] + frame[2]) / 2
+        scale = side * (1 - _MARGIN) / max(length, 1.0)
+        matrix = np.array([[scale, 0, side / 2 - scale * centre[0]], [0, scale, side / 2 - scale * centre[1]]], np.float32)
+        image = np.ascontiguousarray(self.cache[row.picture][0][..., :3])
+        patch = warp_image(image, matrix, (side, side), (127, 127, 127))
+        return FacePatch(
+            torch.from_numpy(np.ascontiguousarray(patch.transpose(2, 0, 1))),
+            torch.from_numpy(transform_points(matrix, row.box.reshape(1, 2, 2)).astype(np.float32).reshape(4)),
+            torch.from_numpy(transform_points(matrix, row.keypoints[None])[0].astype(np.float32)),
+            torch.from_numpy(self._moved_targets(row.targets, matrix, False)),
+            torch.from_numpy(row.weights),
+            torch.from_numpy(transform_points(matrix, row.points[None])[0].astype(np.float32)),
+            torch.from_numpy(self._moved(row, matrix, side)),
+            torch.tensor(row.trust),
+        )
 
     @staticmethod
     def _worse(patch: NDArray[np.uint8], length: float, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.attributes import ATTRIBUTES, Attribute
-from mien.learn.attribute_network import AttributeNetwork, expected_number
+from mien.learn.attribute_network import AttributeNetwork, expected_number, in_picture
 from mien.learn.networks import FaceNetwork, MatteNetwork
 from mien.learn.pose import head_pose, lift_of
 
@@ -147,11 +147,9 @@ prepare (uint8[height, width, 3] image, float[faces, 4] boxes, float[faces, 5, 2
 """
 
 _ATTRIBUTES = """
-answer (float[faces, 68, 2] network_points, float[faces, 3] network_quality, float[2] seen_wh)
-    => (float[faces, 136] landmarks68, float[faces, 3] quality) {
-  a_points = Div(network_points, seen_wh)
-  a_axis = Constant <value = int64[2] {0, 136}> ()
-  landmarks68 = Reshape(a_points, a_axis)
+answer (POINT_INPUTS float[faces, 3] network_quality, float[2] seen_wh)
+    => (POINT_OUTPUTS float[faces, 3] quality) {
+POINT_STEPS
   a_plain = Constant <value = float[2] {1.0, 1.0}> ()
   a_first = Constant <value = int64[1] {0}> ()
   a_next = Constant <value = int64[1] {1}> ()
@@ -159,6 +157,11 @@ answer (float[faces, 68, 2] network_points, float[faces, 3] network_quality, flo
   a_back = Concat <axis = 0> (a_plain, a_seen_w)
   quality = Div(network_quality, a_back)
 }
+"""
+_POINTS = """
+  a_POINTS = Div(network_POINTS, seen_wh)
+  a_axis_POINTS = Constant <value = int64[2] {0, WIDTH}> ()
+  POINTS = Reshape(a_POINTS, a_axis_POINTS)
 """
 SEEN_FACE = 200.0
 """A picture is shrunk until the box of its smallest face has this many pixels, so that nothing is lost between samples."""
@@ -195,10 +198,15 @@ class _Attributes(nn.Module):
         crops, frames = self.network.crops(network_image, face_boxes, face_keypoints)
         logits, points = self.network.read(crops, frames)
         answers = []
-        for column, (attribute, part) in enumerate(zip(self.network.attributes, self.network.slices.values(), strict=True)):
-            shares = (logits[:, part] / self.network.temperatures[column]).softmax(1)
+        for attribute, part in zip(self.network.attributes, self.network.slices.values(), strict=True):
+            if attribute.points:
+                answers.append(in_picture(logits[:, part], frames))
+                continue
+            shares = logits[:, part].softmax(1)
             answers.append(shares if attribute.answers else expected_number(shares, attribute))
-        return (*answers, points, head_pose(points, self.lift), picture_quality(crops, frames))
+        if points is not None:
+            answers += [points, head_pose(points, self.lift)]
+        return (*answers, picture_quality(crops, frames))
 
 
 def picture_quality(crops: Tensor, frames: Tensor) -> Tensor:
@@ -223,13 +231,9 @@ FACE_SHARE = 0.68
 """Width of a face over the side of its crop."""
 
 
-_IN_NETWORK = {"landmarks68": "network_points", "quality": "network_quality"}
-"""What the core's answers are called that still are in pixels of its input."""
-
-
-def outputs_of(attributes: Sequence[Attribute]) -> list[Attribute]:
-    """The attributes that a network for some of them answers: these, then contour, pose and quality."""
-    return [*attributes, *(ATTRIBUTES[name] for name in ("landmarks68", "pose", "quality"))]
+def outputs_of(attributes: Sequence[Attribute], has_contour: bool = True) -> list[Attribute]:
+    """The attributes that a network for some of them answers: these, then contour and pose where it has them, quality."""
+    return [*attributes, *(ATTRIBUTES[name] for name in (("landmarks68", "pose") if has_contour else ()) + ("quality",))]
 
 
 @dataclass(frozen=True)
@@ -246,8 +250,8 @@ class TaskGraph:
 
     prepare: the ONNX text of the steps before the network. core: wraps the network so that it gives decoded answers in the
     pixels of its input. core_inputs: what it takes, with an example and the axes that may have any length.
-    core_outputs: names of what it gives; those in ``places`` are in pixels. answer: the ONNX text of the steps after it;
-    empty where the core's are the answers. most_enlarged: how far a small picture is enlarged. outputs: what the file says
+    core_outputs: names of what it gives; those in ``places`` are in pixels. answer: the ONNX text of the steps after it.
+    most_enlarged: how far a small picture is enlarged. outputs: what the file says
     of its outputs. has_size: whether the picture is brought to a size of ``long_side``.
     """
 
@@ -291,9 +295,23 @@ def output_fact(attribute: Attribute) -> dict[str, Any]:
     return {"type": "float32", "shape": f"(N, {attribute.width})", "meaning": meaning}
 
 
-def attribute_outputs(attributes: Sequence[Attribute]) -> tuple[str, ...]:
-    """Names of what the core of an attribute network gives."""
-    return tuple(_IN_NETWORK.get(one.name, one.name) for one in outputs_of(attributes))
+def attribute_outputs(network: AttributeNetwork) -> tuple[str, ...]:
+    """Names of what the core of an attribute network gives; what is in pixels of its input is called so."""
+    return tuple(
+        f"network_{one.name}" if one.points or "size" in one.parts else one.name
+        for one in outputs_of(network.attributes, network.has_contour)
+    )
+
+
+def attribute_answer(network: AttributeNetwork) -> str:
+    """The ONNX text of the steps after an attribute network: points and sizes in pixels of the picture."""
+    told = [one for one in outputs_of(network.attributes, network.has_contour) if one.points]
+    steps = [_POINTS.replace("POINTS", one.name).replace("WIDTH", str(one.width)) for one in told]
+    return (
+        _ATTRIBUTES.replace("POINT_INPUTS", "".join(f"float[faces, {one.points}, 2] network_{one.name}, " for one in told))
+        .replace("POINT_OUTPUTS", "".join(f"float[faces, {one.width}] {one.name}, " for one in told))
+        .replace("POINT_STEPS", "".join(steps))
+    )
 
 
 GRAPHS: dict[str, TaskGraph] = {
@@ -328,9 +346,7 @@ GRAPHS: dict[str, TaskGraph] = {
     "attributes": TaskGraph(
         prepare=_PREPARE_FACES.replace("SEEN_FACE", str(SEEN_FACE)),
         core=_Attributes,
-        core_outputs=(),  # as many as the network has attributes, see `attribute_outputs`
-        answer=_ATTRIBUTES,
-        places=("network_points",),
+        core_outputs=(),  # those of its attributes, see `attribute_outputs` and `attribute_answer`
         has_size=False,
         more_inputs={
             "boxes": {"type": "float32", "shape": "(N, 4)", "meaning": "x1 y1 x2 y2 of each face in pixels of the picture"},

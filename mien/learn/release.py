@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from mien.attributes import ATTRIBUTES
+from mien.attributes import Attribute, from_card
 from mien.card import CARD_KEY, GOLDEN_KEY, GoldenVector, golden_to_json
 from mien.data.sample import Sample
 from mien.errors import ModelError
 from mien.learn.attribute_network import AttributeNetwork
 from mien.learn.cards import data_facts, draft_card, score_rows, today
 from mien.learn.evaluate import evaluate
-from mien.learn.export import feeds_of, parity, save_model, set_default, whole_model
+from mien.learn.export import feeds_of, parity, save_model, set_default, set_weights, whole_model
 from mien.learn.recipe import Recipe
 from mien.learn.report import plot_curves
 from mien.media.read import read
@@ -42,21 +42,23 @@ def release(
     facts: Mapping[str, object],
     counts: Mapping[str, int],
     out: Path,
+    file_name: str = "",
 ) -> Path:
-    """Write ``out/NAME.onnx``, judged and carrying its card and golden vectors; the curves go beside it as ``curves.png``.
+    """Write ``out/NAME.onnx`` (or ``file_name`` there), judged and carrying its card and golden vectors.
+
+    The curves go beside it as ``curves.png``.
 
     facts: commit, seed, hours and the like, for the card. counts: training pictures of each data source.
     Raises `ModelError` when ONNX answers differ from torch by more than 1e-4.
     """
-    path = out / f"{recipe.name}.onnx"
+    path = out / (file_name or f"{recipe.name}.onnx")
     model = whole_model(network, recipe.task, recipe.long_side)
     draft = save_model(model, out / "latest.onnx", {CARD_KEY: draft_card(recipe).to_json()})
     report = evaluate(draft, out / "validation")
     suggested = dict(report.thresholds)
     card = draft_card(recipe, suggested)
     if isinstance(network, AttributeNetwork):
-        _calibrate(network, suggested)
-        model = whole_model(network, recipe.task, recipe.long_side)
+        set_weights(model, _calibrate(network, suggested))
     if "default" in suggested:
         set_default(model, "min_score", suggested["default"])
         inputs = {**card.inputs, "min_score": {**card.inputs["min_score"], "default": suggested["default"]}}
@@ -77,17 +79,22 @@ def release(
         created=today(),
         extra={"confusions": dict(report.confusions)} if report.confusions else {},
     )
-    save_model(model, path, {CARD_KEY: card.to_json(), GOLDEN_KEY: golden_to_json([_golden(draft, recipe.task)])})
+    golden = _golden(draft, recipe.task, from_card(card.attributes))
+    save_model(model, path, {CARD_KEY: card.to_json(), GOLDEN_KEY: golden_to_json([golden])})
     plot_curves(out / "tensorboard", out / "curves.png")
     return path
 
 
-def _calibrate(network: AttributeNetwork, suggested: Mapping[str, float]) -> None:
-    temperatures = [suggested.get(f"temperature_{attribute.name}", 1.0) for attribute in network.attributes]
-    network.temperatures.copy_(torch.tensor(temperatures))
+@torch.no_grad()
+def _calibrate(network: AttributeNetwork, suggested: Mapping[str, float]) -> dict[str, torch.Tensor]:
+    """Divide each attribute's logits by its temperature (Guo et al. 2017), in its head; gives the heads' weights by name."""
+    for attribute, head in zip(network.attributes, network.heads, strict=True):
+        for weight in head.parameters():
+            weight.div_(suggested.get(f"temperature_{attribute.name}", 1.0))
+    return {f"heads.{name}": weight for name, weight in network.heads.named_parameters()}
 
 
-def _golden(model: Path, task: str) -> GoldenVector:
+def _golden(model: Path, task: str, known: Mapping[str, Attribute]) -> GoldenVector:
     image = read(GOLDEN_PICTURE).image
     inputs: dict[str, Any] = {}
     if task == "attributes":
@@ -95,10 +102,9 @@ def _golden(model: Path, task: str) -> GoldenVector:
         inputs = {"boxes": np.round(faces.boxes).tolist(), "keypoints": np.round(faces.keypoints).tolist()}
     outputs = ModelSession(model).run({"image": image, **inputs})
     arrays = {name: np.asarray(value) for name, value in outputs.items()}
-    tolerances = TOLERANCES.get(task) or {name: _tolerance(name) for name in arrays}
+    tolerances = TOLERANCES.get(task) or {name: _tolerance(known.get(name)) for name in arrays}
     return GoldenVector(image, arrays, tolerances, inputs)
 
 
-def _tolerance(name: str) -> float:
-    attribute = ATTRIBUTES.get(name)
+def _tolerance(attribute: Attribute | None) -> float:
     return 5e-3 if attribute is None or attribute.answers else 0.5

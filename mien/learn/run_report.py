@@ -44,7 +44,7 @@ _LEGENDS = {
 
 
 def write_report(run: str | Path, *, threads: int = 1, progress: Progress | None = None) -> Path:
-    """Write ``report.html`` and its pictures into the folder ``report`` of a run, and give the page.
+    """Write ``report.html`` into the folder of a run, its pictures into ``report`` there, and give the page.
 
     run: a folder with any of ``model.onnx``, ``validation/``, ``history.jsonl`` and ``run.json``; what rests on a missing
     one is left out and the page says so. threads: of one model call. progress: called after each picture.
@@ -58,9 +58,8 @@ def write_report(run: str | Path, *, threads: int = 1, progress: Progress | None
     file, judged, missing = _judged(run, threads, progress)
     if file is None and not history and not facts:
         raise DataError(f"{run}: expected a run with model.onnx, {HISTORY} or {FACTS} in it, found none of them")
-    folder = run / "report"
     page = Page(f"{run.resolve().name}: training report")
-    pictures = _Pictures(page, folder)
+    pictures = _Pictures(page, run / "report")
     for reason in missing:
         page.text(reason, kind="note")
     if judged is not None:
@@ -70,7 +69,7 @@ def write_report(run: str | Path, *, threads: int = 1, progress: Progress | None
         _add_evidence(page, pictures, judged, file, threads)
     _add_cost(page, facts)
     _add_facts(page, facts, None if file is None else read_onnx(file).card)
-    return page.write(folder / "report.html")
+    return page.write(run / "report.html")
 
 
 def write_evaluation(judged: Judged, model: Path, folder: str | Path, *, threads: int = 1) -> Path:

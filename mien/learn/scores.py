@@ -26,7 +26,6 @@ METRICS: dict[str, tuple[str, str]] = {
         "lower",
         "keypoint error over the distance of the eyes (where eyes are not labelled: over the box), of the faces found",
     ),
-    "rmse": ("lower", "root mean square of the error of x and y of the points, in pixels of the picture"),
     "false_faces": ("lower", "share of the pictures without faces in which one is found at the default threshold"),
     "found": ("higher", "share of the face crops whose face is the best one found, at the default threshold"),
     "threshold_best_f1": ("", "score at which F1 is best"),
@@ -38,6 +37,8 @@ METRICS: dict[str, tuple[str, str]] = {
     "balanced_accuracy": ("higher", "mean over the answers of their recall"),
     "calibration_error": ("lower", "distance of scores and accuracy (ECE), on the half that did not set the temperature"),
     "mean_error": ("lower", "mean distance to the labelled number, in its unit"),
+    "rmse": ("lower", "root mean square error of the coordinates of points, in pixels"),
+    "distance": ("lower", "mean distance of a point to the labelled one, in pixels"),
     "false_person": ("lower", "share of the pictures without people with more than 1 % of person area"),
 }
 """Every measure: which way is better ("" for a number that is no score), and what it is. Where several things are

@@ -66,7 +66,7 @@ _face_loss, _matte_loss = FaceLoss(), MatteLoss()
 def _attribute_losses(network: AttributeNetwork, image: Tensor, batch: FacePatch) -> dict[str, Tensor]:
     crops, frames = network.crops(image, batch.box, batch.keypoints)
     logits, points = network.read(crops.contiguous(memory_format=torch.channels_last), frames)
-    return AttributeLoss(network.attributes)(logits, points, frames[:, 1].norm(dim=1), batch)
+    return AttributeLoss(network.attributes)(logits, points, frames, batch)
 
 
 TASKS = {

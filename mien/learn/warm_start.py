@@ -8,10 +8,11 @@ as the file does and can be trained like one that never was a file.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
@@ -32,11 +33,14 @@ def warm_start(
     model: str | Path,
     batches: Iterable[Any],
     forward: Callable[[Any, Any], Any] = lambda network, batch: network(batch),
+    names: tuple[str, ...] = ("",),
 ) -> int:
     """Give ``network`` the weights of a model file, layer by layer where name and shape agree; the number of such layers.
 
     model: name of a shipped model, or an ONNX file exported by `mien.learn.export`. batches: as in training, and forward:
-    how the network is run on one; pictures (B, 3, H, W) with values 0 to 255 unless told otherwise. Raises `ModelError` when the file cannot be read or no layer agrees.
+    how the network is run on one; pictures (B, 3, H, W) with values 0 to 255 unless told otherwise. Without any batch the
+    norms do nothing, which is enough for layers that are not trained on. names: only layers whose name begins with one of
+    these. Raises `ModelError` when the file cannot be read or no layer agrees.
     """
     path = model_path(model)
     read_onnx(path)  # refuses what is no model of ours
@@ -45,7 +49,7 @@ def warm_start(
     modules = dict(network.named_modules())
     with torch.no_grad():
         for name, module in modules.items():
-            if not isinstance(module, nn.Conv2d | nn.Linear) or name not in layers:
+            if not isinstance(module, nn.Conv2d | nn.Linear) or name not in layers or not name.startswith(names):
                 continue
             weight, bias = layers[name]
             if weight.shape != module.weight.shape:
@@ -71,12 +75,42 @@ def warm_start(
     return len(taken)
 
 
+def network_settings(model: str | Path) -> dict[str, Any]:
+    """What a network must be built with to take over a model file: ``widths`` and ``depths`` of its backbone, and those of
+    ``neck``, ``decoder`` and ``hidden`` that it has. Raises `ModelError` for a file without such a backbone.
+    """
+    path = model_path(model)
+    read_onnx(path)
+    sizes = {name: int(weight.shape[0]) for name, (weight, _) in _layers(onnx.load(path)).items()}
+    if "backbone.stem.0" not in sizes:
+        raise ModelError(f"{path}: expected a model with a backbone of mien's own, found none; train from scratch")
+    settings: dict[str, Any] = {"widths": [sizes["backbone.stem.0"]], "depths": []}
+    while (stage := f"backbone.stages.{len(settings['depths'])}") + ".0.pointwise.0" in sizes:
+        settings["widths"].append(sizes[f"{stage}.0.pointwise.0"])
+        settings["depths"].append(sum(name.startswith(f"{stage}.") and ".pointwise." in name for name in sizes) - 1)
+    for setting, layer in (("neck", "laterals.0.0"), ("hidden", "features.0")):
+        if layer in sizes:
+            settings[setting] = sizes[layer]
+    if "narrows.0.0" in sizes:
+        settings["decoder"] = [sizes[f"narrows.{n}.0"] for n in range(len(sizes)) if f"narrows.{n}.0" in sizes]
+    return settings
+
+
+def constant_of(model: str | Path, name: str) -> Tensor:
+    """One of the constants of a model file. Raises `ModelError` where it has none of that name."""
+    for one in onnx.load(model_path(model)).graph.initializer:
+        if one.name == name:
+            return torch.from_numpy(numpy_helper.to_array(one).copy())
+    raise ModelError(f"{model_path(model)}: expected a constant {name!r} in the model, found none")
+
+
 def _layers(model: onnx.ModelProto) -> dict[str, tuple[Tensor, Tensor | None]]:
     """Weight and bias of each layer under its name in the network."""
     constants = {one.name: one for one in model.graph.initializer}
+    constants |= {node.output[0]: constants[node.input[0]] for node in model.graph.node if _is_half(node, constants)}
 
     def tensor(name: str) -> Tensor:
-        return torch.from_numpy(numpy_helper.to_array(constants[name]).copy())
+        return torch.from_numpy(numpy_helper.to_array(constants[name]).astype(np.float32))
 
     found = {}
     for node in model.graph.node:
@@ -87,6 +121,11 @@ def _layers(model: onnx.ModelProto) -> dict[str, tuple[Tensor, Tensor | None]]:
             bias = node.input[2] if len(node.input) > 2 and node.input[2] in constants else ""
             found[name.removeprefix(_PREFIX).removesuffix(".weight")] = (tensor(name), tensor(bias) if bias else None)
     return found
+
+
+def _is_half(node: onnx.NodeProto, constants: Mapping[str, Any]) -> bool:
+    """Whether a weight is kept as 16-bit floats and made whole here, see `mien.learn.export.halve`."""
+    return node.op_type == "Cast" and node.input[0] in constants and node.input[0].endswith(".half")
 
 
 def _unfold(
@@ -121,6 +160,8 @@ def _unfold(
     with torch.no_grad():
         for name, norm in norms.items():
             count, total, squares = sums[name]
+            if not count[0]:
+                continue
             mean = total / count
             variance = (squares / count - mean * mean).clamp(min=1e-6)
             norm.running_mean.copy_(mean)

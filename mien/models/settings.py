@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
+
+from mien.errors import ModelError
 
 if TYPE_CHECKING:
     from mien.models.attributes import AttributeModel
@@ -21,8 +23,8 @@ FAST_LONG_SIDE = 320
 class Settings:
     """How models are run.
 
-    model, attribute_model, matte_model: the model that finds faces, the one that reads them, and the one that tells person
-        from background: a shipped model's name or a model file.
+    model, attribute_model, matte_model: the model that finds faces (or another, see `by_task`), the one that reads them, and
+        the one that tells person from background: a shipped model's name or a model file.
     with_: sensitive attributes to read as well, such as "age"; they are never read unasked.
     min_score, min_size, max_faces, tile, rotate: which faces are looked for and kept, see `FaceModel`.
     fast: see pictures at `FAST_LONG_SIDE`; small faces are missed.
@@ -42,6 +44,24 @@ class Settings:
     rotate: Rotate = "never"
     device: str = "cpu"
     threads: int = 1
+
+
+def by_task(settings: Settings) -> Settings:
+    """The settings with ``model`` in the place that its card says it is for: a model that reads faces works with the shipped
+    one that finds them. Raises `ModelError` for a model that neither finds nor reads faces.
+    """
+    if str(settings.model) == "faces":
+        return settings
+    from mien.models.onnx_file import read_onnx
+    from mien.models.store import model_path
+
+    path = model_path(settings.model)
+    task = read_onnx(path).card.task
+    if task == "attributes":
+        return replace(settings, model="faces", attribute_model=path)
+    if task != "faces":
+        raise ModelError(f"{path}: expected a model that finds or reads faces, got one for {task!r}; see mien.Predictor")
+    return settings
 
 
 class FaceOptions(TypedDict, total=False):

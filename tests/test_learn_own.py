@@ -1,0 +1,341 @@
+"""Training on one's own project: from labelled pictures to a model that is used at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+import onnx  # noqa: E402
+from onnx import numpy_helper  # noqa: E402
+from own_projects import ANSWERS, hats, picture  # noqa: E402
+
+import mien  # noqa: E402
+from mien.attributes import Attribute  # noqa: E402
+from mien.data.project import Project  # noqa: E402
+from mien.data.sample import read_samples  # noqa: E402
+from mien.errors import DataError, MienError  # noqa: E402
+from mien.learn import own as own_module  # noqa: E402
+from mien.learn.evaluate import evaluate  # noqa: E402
+from mien.learn.own import train_project  # noqa: E402
+from mien.learn.own_data import face_cuts, own_data  # noqa: E402
+from mien.learn.own_options import OwnOptions  # noqa: E402
+from mien.learn.own_record import read_history, read_record, run_lines  # noqa: E402
+from mien.models.attributes import AttributeModel  # noqa: E402
+from mien.models.store import check, shipped  # noqa: E402
+from mien.types import Faces  # noqa: E402
+
+pytestmark = pytest.mark.skipif(
+    not {"faces", "attributes"} <= set(shipped()), reason="the shipped models are not in this checkout"
+)
+
+QUICK = OwnOptions(epochs=8, views=3, threads=1, seed=2)
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def weights_of(model: Path) -> dict[str, np.ndarray]:
+    return {one.name: numpy_helper.to_array(one) for one in onnx.load(model).graph.initializer}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hats(tmp_path_factory.mktemp("own") / "hats").root
+
+
+@pytest.fixture(scope="module")
+def trained(project: Path) -> Path:
+    """The model of a frozen backbone."""
+    told: list[str] = []
+    model = train_project(project, QUICK, name="quick", tell=lambda what, done, count: told.append(what))
+    assert {"reading", "training", "exporting"} <= set(told)
+    return model
+
+
+# ---------------------------------------------------------------------------------------------------------- what comes out
+
+
+def test_own_classes_come_out_of_analyze_and_a_predictor(trained: Path) -> None:
+    right = 0
+    for number in range(100, 112):
+        image, face = picture(number)
+        reader = AttributeModel(trained)
+        faces = reader(image, Faces(face.box[None], np.ones(1, np.float32), face.keypoints[None]))
+        right += int(faces.attributes["hat"].argmax() == ANSWERS.index(str(face.attributes["hat"])))
+    assert right >= 9  # a guess gets 4
+    image, _ = picture(100)
+    (told,) = mien.analyze(image, crops=True, model=trained).to_json()["faces"]
+    assert told["attributes"]["hat"]["scores"].keys() == set(ANSWERS)
+    assert len(told["landmarks68"]) == 68
+    assert told["pose"].keys() == {"yaw", "pitch", "roll"}
+    again = mien.Predictor(trained, crops=True)(image)
+    assert isinstance(again, mien.Prediction)
+    assert again.to_json()["faces"] == [told]
+    assert (again.draw(colour_by="hat") != image).any()
+
+
+def test_a_frozen_backbone_tells_contour_and_pose_as_before(trained: Path) -> None:
+    picture_ = mien.read(ROOT / "samples" / "astronaut.jpg").image
+    face = mien.analyze(picture_).faces[:1]
+    before, now = AttributeModel(), AttributeModel(trained)
+    for name in ("landmarks68", "pose", "quality"):
+        old = before(picture_, face).attributes[name]
+        np.testing.assert_allclose(now(picture_, face).attributes[name], old, rtol=2e-3, atol=0.1, err_msg=name)
+
+
+def test_a_run_keeps_its_record(trained: Path, project: Path) -> None:
+    run = trained.parent
+    assert trained == project / "runs" / "quick" / "model.onnx"
+    check(trained)
+    rows = read_history(run / "history.jsonl")
+    assert [row["epoch"] for row in rows] == list(range(1, 9))
+    assert {"seconds", "lr", "train/loss", "validation/loss", "validation/balanced_accuracy"} <= rows[0].keys()
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+    record = read_record(run)
+    assert record["options"]["backbone"] == "frozen"
+    assert record["seconds"] > 0
+    assert sum(record["counts"]["train"].values()) == len(
+        [one for one in Project.open(project).samples() if one.split == "train"]
+    )
+    held = read_samples(run / "validation")
+    assert len(held) == sum(record["counts"]["validation"].values())
+    assert any(line.startswith("hat balanced accuracy") for line in run_lines(run))
+    assert not list(run.glob("*.part")) + list(run.glob("made.onnx")) + list(run.glob("cache"))
+    assert evaluate(trained, run / "validation").value("hat balanced_accuracy") > 0.6
+
+
+def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_weights(trained: Path, project: Path) -> None:
+    program = (
+        "import os, signal, sys; from mien.learn.own import train_project; from mien.learn.own_options import OwnOptions\n"
+        "def tell(what, done, count):\n"
+        "    if what == 'training' and done == int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "train_project(sys.argv[1], OwnOptions(epochs=8, views=3, threads=1, seed=2), name='killed', tell=tell,"
+        " resume=sys.argv[3] == '1')"
+    )
+    for number, epoch in enumerate((3, 5)):
+        words = [sys.executable, "-c", program, str(project), str(epoch), str(number)]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    run = project / "runs" / "killed"
+    assert not (run / "model.onnx").exists()
+    model = train_project(project, resume=True)
+    assert model == run / "model.onnx"
+    assert [row["epoch"] for row in read_history(run / "history.jsonl")] == list(range(1, 9))
+    wanted, got = weights_of(trained), weights_of(model)
+    for name, weight in wanted.items():
+        np.testing.assert_array_equal(got[name], weight, err_msg=name)
+    with pytest.raises(DataError, match="expected an unfinished run to go on with, found none"):
+        train_project(project, resume=True)
+    with pytest.raises(DataError, match="there is a run of that name"):
+        train_project(project, QUICK, name="killed")
+
+
+# -------------------------------------------------------------------------------------------------------- other trainings
+
+
+def test_named_points_are_learned_told_and_drawn(tmp_path: Path) -> None:
+    project = hats(tmp_path / "points", 24, task="keypoints")
+    model = train_project(project.root, replace(QUICK, epochs=30), name="p")
+    image, face = picture(200)
+    told = mien.Predictor(model, crops=True)(image[20:90, 20:120])
+    assert isinstance(told, mien.Prediction)
+    (one,) = told.to_json()["faces"]
+    assert list(one["points"]) == ["left_eye", "right_eye", "chin"]
+    assert told.draw().shape == (70, 100, 3)
+    rows = read_history(model.parent / "history.jsonl")
+    assert rows[-1]["validation/point_error"] < 0.7 * rows[0]["validation/point_error"]
+    report = evaluate(model, model.parent / "validation")
+    assert report.value("points rmse") < 0.25 * float((face.box[2:] - face.box[:2]).max())
+    assert report.value("points distance", "chin") > 0
+
+
+@pytest.mark.parametrize("backbone", ["own_backbones:Tiny", "scratch", "unfrozen"])
+def test_other_backbones_are_trained(backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parent)
+    project = hats(tmp_path / "hats", 12)
+    before = AttributeModel()
+    options = replace(QUICK, backbone=backbone, epochs=2, freeze_epochs=1, batch=4, mixup=0.2, balance="weights", seed=1)
+    model = train_project(project.root, options, name="b")
+    reader = AttributeModel(model)
+    assert ("landmarks68" in reader.attributes) == (backbone == "unfrozen")
+    image, face = picture(3)
+    faces = Faces(face.box[None], np.ones(1, np.float32), face.keypoints[None])
+    assert reader(image, faces).attributes["hat"].sum() == pytest.approx(1, abs=1e-4)
+    if backbone == "unfrozen":
+        away = reader(image, faces).attributes["landmarks68"] - before(image, faces).attributes["landmarks68"]
+        assert np.abs(away).mean() < 0.1 * float((face.box[2:] - face.box[:2]).max())  # its teacher keeps the contour
+
+
+def test_boxes_and_mattes_go_on_from_the_shipped_networks(tmp_path: Path, painted: Path) -> None:
+    project = hats(tmp_path / "boxes", 8, task="boxes")
+    options = OwnOptions(epochs=1, batch=2, threads=1, freeze_epochs=0)
+    model = train_project(project.root, options, name="b")
+    assert mien.Predictor(model).card.task == "faces"
+    assert "validation/loss" in read_history(model.parent / "history.jsonl")[0]
+    mattes = tmp_path / "mattes"
+    shutil.copytree(painted, mattes)
+    model = train_project(mattes, options, name="m")
+    matte = mien.Predictor(model)(np.zeros((40, 50, 3), np.uint8))
+    assert isinstance(matte, np.ndarray)
+    assert matte.shape == (40, 50)
+
+
+def test_two_processes_train_one_model(tmp_path: Path) -> None:
+    project = hats(tmp_path / "hats", 12)
+    options = replace(QUICK, epochs=2, batch=2, devices=2, strategy="ddp")
+    program = (
+        "import json, sys; from mien.learn.own import train_project; from mien.learn.own_options import OwnOptions\n"
+        "if __name__ == '__main__':\n"
+        "    print(train_project(sys.argv[1], OwnOptions.from_json(json.loads(sys.argv[2])), name='two'))"
+    )
+    script = tmp_path / "two.py"
+    script.write_text(program)
+    words = [sys.executable, str(script), str(project.root), json.dumps(options.to_json())]
+    done = subprocess.run(words, cwd=ROOT, env=_env(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.splitlines()[-1]).name == "model.onnx"
+    assert len(read_history(project.root / "runs" / "two" / "history.jsonl")) == 2
+
+
+def _env() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_a_learning_rate_is_found_and_used(tmp_path: Path) -> None:
+    project = hats(tmp_path / "hats", 18)
+    model = train_project(project.root, replace(QUICK, epochs=1, finds_rate=True, batch=4), name="f")
+    record = read_record(model.parent)
+    assert 1e-5 < record["suggested_lr"] < 1
+    assert record["options"]["rate"] == record["suggested_lr"]
+    assert (model.parent / "find-lr.png").stat().st_size > 1000
+
+
+# ---------------------------------------------------------------------------------------------------------- what is refused
+
+
+def test_what_cannot_be_trained_on_is_told_in_one_line(tmp_path: Path) -> None:
+    empty = Project.create(tmp_path / "empty", attribute="hat", classes=ANSWERS)
+    one = hats(tmp_path / "one", 6, answers=("hat",))
+    open_ = hats(tmp_path / "open", 3)
+    for row in open_.rows():
+        open_.update(row["file_name"], faces=row["faces"], revision=row["revision"], state="suggested")
+    only = hats(tmp_path / "only", 6)
+    only.assign_split({row["file_name"]: "train" for row in only.rows()})
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for root, wanted in (
+        (empty.root, "expected labelled pictures, got no pictures; label some with: mien label"),
+        (open_.root, "expected labelled pictures, got 3 pictures of which none is labelled"),
+        (one.root, "hat: expected faces of two classes or more to train on, got only hat of hat, bare, crown"),
+        (only.root, "expected labelled pictures in validation, found none"),
+        (pictures, "make a project of labelled pictures: mien new NAME"),
+    ):
+        with pytest.raises(DataError) as caught:
+            train_project(root, QUICK)
+        assert wanted in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert not (root / "runs").exists()
+
+
+def test_labels_out_of_range_name_the_picture(tmp_path: Path) -> None:
+    project = hats(tmp_path / "hats", 6)
+    table = project.pictures / "metadata.jsonl"
+    project.close()
+    table.write_text(table.read_text().replace('"crown"', '"helmet"', 1))
+    with pytest.raises(DataError, match=r"2-\w+.jpg: hat: expected one of hat, bare, crown, got 'helmet'"):
+        own_data(project.root)
+    points = hats(tmp_path / "points", 6, task="keypoints")
+    points.close()
+    table = points.pictures / "metadata.jsonl"
+    row = json.loads(table.read_text().splitlines()[0])
+    row["faces"][0]["keypoints"]["chin"] = [900, 20]
+    table.write_text("\n".join([json.dumps(row), *table.read_text().splitlines()[1:]]) + "\n")
+    with pytest.raises(DataError, match=r"chin: expected a point in the picture of 128x96, got \(900, 20\)"):
+        own_data(points.root)
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"backbone": "resnet"}, "backbone: expected frozen, unfrozen, scratch or package.module:Class, got 'resnet'"),
+        ({"balance": "both"}, "balance: expected one of sampler, weights, none, got 'both'"),
+        ({"epochs": 0}, "epochs: expected 1 or more, got 0"),
+        ({"rate": 50.0}, "rate: expected 1e-09 to 10, got 50.0"),
+    ],
+)
+def test_wrong_options_are_told(options: dict[str, object], wanted: str) -> None:
+    with pytest.raises(DataError) as caught:
+        OwnOptions(**options)  # type: ignore[arg-type]
+    assert str(caught.value) == wanted
+
+
+def test_a_backbone_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mien.learn.own_network import foreign_backbone
+
+    monkeypatch.chdir(Path(__file__).parent)
+    for name, wanted in (("no_such:Thing", "No module named"), ("own_backbones:Nothing", "no attribute 'Nothing'")):
+        with pytest.raises(DataError, match=wanted):
+            foreign_backbone(name)
+    with pytest.raises(DataError, match="which makes a NoModule"):
+        foreign_backbone("own_backbones:NoModule")
+    (one,) = foreign_backbone("own_backbones:Maps")(torch.zeros(2, 3, 96, 96))
+    assert one.shape == (2, 8, 6, 6)
+
+
+def test_a_loss_that_is_no_number_and_a_full_disk_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = hats(tmp_path / "hats", 12)
+    loss = own_module.OwnLearner.training_step
+
+    def broken(self: object, batch: object, number: int) -> object:
+        self.lesson.losses = lambda network, batch: {"total": torch.tensor(float("nan"), requires_grad=True)}  # type: ignore[attr-defined]
+        return loss(self, batch, number)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own_module.OwnLearner, "training_step", broken)
+        with pytest.raises(DataError, match=r"the loss became nan in epoch 1; lower --lr \(now 0.003\)"):
+            train_project(project.root, QUICK, name="nan")
+    assert not (project.root / "runs" / "nan").exists()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(own_module, "write_imagefolder", full)
+    with pytest.raises(MienError, match=r"runs/full: cannot be written \(No space left on device\); make room"):
+        train_project(project.root, QUICK, name="full")
+    assert not (project.root / "runs" / "full").exists()
+
+
+# ------------------------------------------------------------------------------------------------------------------- parts
+
+
+def test_a_face_is_cut_out_with_its_labels(tmp_path: Path) -> None:
+    project = hats(tmp_path / "hats", 3)
+    asked = Attribute("hat", "hat?", ANSWERS)
+    samples = project.samples()
+    for sample, cut in zip(samples, face_cuts(samples, [asked]), strict=True):
+        face, (moved,) = sample.faces[0], cut.faces  # type: ignore[index]
+        x1, y1, *_ = cut.cut  # type: ignore[misc]
+        np.testing.assert_allclose(moved.box + np.array([x1, y1, x1, y1]), face.box, rtol=1e-6)
+        corner = moved.box[:2].round().astype(int)
+        there = face.box[:2].round().astype(int)
+        np.testing.assert_array_equal(cut.image()[corner[1], corner[0]], sample.image()[there[1], there[0]])
+    assert not face_cuts(samples, [Attribute("scarf", "scarf?", ("yes", "no"))])
+
+
+def test_several_attributes_and_points_are_asked_together(tmp_path: Path) -> None:
+    data = own_data(hats(tmp_path / "hats", 12).root, ("hat", "points"))
+    assert [one.name for one in data.attributes] == ["hat", "points"]
+    assert data.attributes[1].point_names[0] == "left_eye"
+    assert data.counts["train"].keys() >= {"hat: hat", "hat: bare", "hat: crown", "points"}
+    with pytest.raises(DataError, match="expected faces labelled for 'scarf', found none"):
+        own_data(tmp_path / "hats", ("scarf",))
