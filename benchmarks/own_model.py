@@ -30,7 +30,6 @@ from mien.data.project import NewPicture, Project
 from mien.data.sample import FaceLabel, Sample, read_imagefolder, read_samples
 from mien.types import KEYPOINT_NAMES
 
-DATA = Path("../shared/data")
 MASKS = ("mask", "no_mask", "bad_mask")
 PER_CLASS, APART, LEAST_SIDE, REACH = 100, 240, 24, 2.2
 POINTS_TRAIN, POINTS_APART = 1200, 300
@@ -75,10 +74,10 @@ def cut(sample: Sample, face: FaceLabel) -> NewPicture:
     return NewPicture(crop, "face", Sample(b"", "x", faces=(moved,), group=sample.group or sample.name))
 
 
-def mask_projects(folder: Path, held_out: Path | None) -> tuple[Project, Project]:
+def mask_projects(data: Path, folder: Path, held_out: Path | None) -> tuple[Project, Project]:
     """The project to train on, and one of the faces of other groups to judge by."""
     rng = np.random.default_rng(0)
-    given = read_imagefolder(DATA / "faces" / "train")
+    given = read_imagefolder(data / "faces" / "train")
     apart = [one for one in read_imagefolder(held_out) if not one.is_crop] if held_out is not None else []
     hidden = {sample.group or sample.name for sample in apart}
     pairs = list(masked_faces([one for one in given if (one.group or one.name) not in hidden]))
@@ -102,7 +101,7 @@ def mask_projects(folder: Path, held_out: Path | None) -> tuple[Project, Project
     return train, judge
 
 
-def point_projects(folder: Path) -> tuple[Project, Project]:
+def point_projects(data: Path, folder: Path) -> tuple[Project, Project]:
     """Grey faces of 96 px with their five keypoints, to train on and to judge by, split by person."""
     rng = np.random.default_rng(0)
     found = []
@@ -110,7 +109,7 @@ def point_projects(folder: Path) -> tuple[Project, Project]:
         ("points", "landmarks68-youtube-train", POINTS_TRAIN),
         ("points-apart", "landmarks68-youtube-validation", POINTS_APART),
     ):
-        samples = read_samples(DATA / "keypoints" / f"{file}.parquet")
+        samples = read_samples(data / "keypoints" / f"{file}.parquet")
         project = Project.create(folder / name, task="keypoints", keypoints=KEYPOINT_NAMES)
         for row in rng.permutation(len(samples))[:count]:
             project.add([grey_face(samples[int(row)])])
@@ -163,26 +162,27 @@ def measured(what: str, project: Project, judge: Project, metric: str, *words: s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the labelled pictures")
     parser.add_argument("--only", choices=("masks", "points"), help="measure only this")
     parser.add_argument("--held-out", type=Path, help="faces that the shipped network never saw")
     parser.add_argument("--scratch-epochs", type=int, default=60, help="epochs of the network from scratch; 0 leaves it out")
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()
-    if not (DATA / "faces" / "train" / "metadata.jsonl").is_file():
-        print(f"skipped: {DATA} is not there; it holds the labelled pictures that this measures with")
+    if not (options.data / "faces" / "train" / "metadata.jsonl").is_file():
+        print(f"skipped: {options.data} is not there; it holds the labelled pictures that this measures with")
         return
     rows = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         if options.only in (None, "masks"):
-            train, judge = mask_projects(folder, options.held_out)
+            train, judge = mask_projects(options.data, folder, options.held_out)
             metric = "mask balanced_accuracy"
             rows.append(measured("mask, 3 classes, frozen: balanced accuracy", train, judge, metric, "--name", "frozen"))
             if options.scratch_epochs:
                 words = ("--name", "scratch", "--backbone", "scratch", "--epochs", str(options.scratch_epochs))
                 rows.append(measured("the same from scratch", train, judge, metric, *words))
         if options.only in (None, "points"):
-            train, judge = point_projects(folder)
+            train, judge = point_projects(options.data, folder)
             rows.append(measured("five points, 96 px grey: RMSE in px", train, judge, "points rmse", "--name", "points"))
     head = ["what", "pictures", "seconds", "CPU seconds", "figure", "95 % interval", "judged on"]
     text = f"{machine()}.\n\n" + table(head, rows)

@@ -125,3 +125,16 @@ def test_a_card_may_bring_attributes_that_the_table_lacks() -> None:
     for wrong in ({"name": "x"}, {"name": "x", "answers": 3}, {"name": "x", "answers": ["a", "b"], "mirror": 4}):
         with pytest.raises(ModelError, match="card: expected an attribute"):
             from_card([wrong])
+
+
+def test_points_with_names_are_told_by_name() -> None:
+    ears = Attribute("points", "Where?", points=2, point_names=("left_ear", "right_ear"))
+    column = np.array([[1.234, 2, 30, 4]], np.float32)
+    told = to_json(ears, column, 0)
+    assert told == {"left_ear": [1.23, 2.0], "right_ear": [30.0, 4.0]}
+    np.testing.assert_allclose(from_json(ears, [told]), column, atol=0.01)
+    assert len(set(colours(ears).values())) == 2
+    (again,) = from_card([{"name": "points", "points": 2, "point_names": ["left_ear", "right_ear"]}]).values()
+    assert again.point_names == ears.point_names
+    with pytest.raises(InputError, match="expected 3 different names"):
+        Attribute("points", "Where?", points=3, point_names=("a", "b"))

@@ -161,3 +161,16 @@ def test_odd_boxes_and_odd_pictures(box: tuple[float, float, float, float], widt
 def test_a_crowd_is_quick_enough() -> None:
     boxes = [(x, y, x + 20, y + 26) for x in range(0, 1900, 50) for y in range(0, 1000, 60)][:300]
     assert near(draw(frame(1920, 1080, *boxes)), KEYPOINT_COLOURS["nose"]).sum() >= 300
+
+
+def test_named_points_are_drawn_in_colours_of_their_own() -> None:
+    given = frame(512, 384, (150, 100, 350, 300))
+    assert given.faces is not None
+    ears = Attribute("points", "Where are the ears?", points=2, point_names=("left_ear", "right_ear"))
+    faces = given.faces.with_attributes(points=np.array([[340.5, 200.5, 160.5, 200.5]], np.float32))
+    shown = draw(replace(given, faces=faces), attributes={"points": ears})
+    first, second = colours(ears).values()
+    assert tuple(shown[200, 340]) == first
+    assert tuple(shown[200, 160]) == second
+    # The legend has a dot of each as well.
+    assert near(shown[280:], first, 2).any() or near(shown[:90], first, 2).any()

@@ -186,9 +186,15 @@ def test_one_batch_gives_what_single_calls_give(hat_model: Path) -> None:
             np.testing.assert_allclose(column[0], together.attributes[name][row], atol=atol, err_msg=name)
 
 
-def test_a_face_model_is_no_attribute_model(hat_model: Path) -> None:
-    with pytest.raises(ModelError, match="expected a model for 'faces', got one for 'attributes'"):
-        mien.analyze(np.zeros((32, 32, 3), np.uint8), model=hat_model)
+@pytest.mark.skipif("faces" not in shipped(), reason="the face model's weights are not in this checkout")
+def test_a_model_finds_its_place_by_its_card(hat_model: Path) -> None:
+    image, _ = painted(True, np.random.default_rng(3))
+    by_place = mien.analyze(image, crops=True, attribute_model=hat_model).to_json()
+    assert mien.analyze(image, crops=True, model=hat_model).to_json() == by_place
+    with pytest.raises(ModelError, match="expected a model for 'attributes', got one for 'faces'"):
+        mien.analyze(image, attribute_model="faces")
+    with pytest.raises(ModelError, match="expected a model that finds or reads faces, got one for 'matte'"):
+        mien.analyze(image, model="matte")
 
 
 def test_crops_are_turned_upright() -> None:

@@ -15,9 +15,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-import onnx  # noqa: E402
-from onnx import numpy_helper  # noqa: E402
 from own_projects import ANSWERS, hats, picture  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 import mien  # noqa: E402
 from mien.attributes import Attribute  # noqa: E402
@@ -42,8 +41,20 @@ QUICK = OwnOptions(epochs=8, views=3, threads=1, seed=2)
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def weights_of(model: Path) -> dict[str, np.ndarray]:
-    return {one.name: numpy_helper.to_array(one) for one in onnx.load(model).graph.initializer}
+KEEP = """
+from safetensors.torch import save_file
+import mien.learn.own
+def keep(network, recipe, validation, facts, counts, out, file_name):
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, out / file_name)
+mien.learn.own.release = keep
+"""
+"""A program that keeps the weights where the model would be: for what training does, not what is exported."""
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_module, "release", own_module.release)
+    exec(KEEP, {})  # noqa: S102
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +123,13 @@ def test_a_run_keeps_its_record(trained: Path, project: Path) -> None:
     assert evaluate(trained, run / "validation").value("hat balanced_accuracy") > 0.6
 
 
-def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_weights(trained: Path, project: Path) -> None:
+@pytest.mark.usefixtures("kept")
+def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_weights(tmp_path: Path) -> None:
+    project = hats(tmp_path / "hats", 12).root
+    wanted = load_file(train_project(project, QUICK, name="whole"))
     program = (
-        "import os, signal, sys; from mien.learn.own import train_project; from mien.learn.own_options import OwnOptions\n"
+        KEEP + "import os, signal, sys\n"
+        "from mien.learn.own import train_project; from mien.learn.own_options import OwnOptions\n"
         "def tell(what, done, count):\n"
         "    if what == 'training' and done == int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n"
         "train_project(sys.argv[1], OwnOptions(epochs=8, views=3, threads=1, seed=2), name='killed', tell=tell,"
@@ -129,13 +144,27 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_weights(trained: Pa
     model = train_project(project, resume=True)
     assert model == run / "model.onnx"
     assert [row["epoch"] for row in read_history(run / "history.jsonl")] == list(range(1, 9))
-    wanted, got = weights_of(trained), weights_of(model)
-    for name, weight in wanted.items():
-        np.testing.assert_array_equal(got[name], weight, err_msg=name)
+    got = load_file(model)
+    assert all(torch.equal(got[name], weight) for name, weight in wanted.items())
     with pytest.raises(DataError, match="expected an unfinished run to go on with, found none"):
         train_project(project, resume=True)
     with pytest.raises(DataError, match="there is a run of that name"):
         train_project(project, QUICK, name="killed")
+
+
+def test_the_walk_goes_on_where_it_stopped(trained: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from mien.cli.walk import record_to_model
+
+    record_to_model(project, skip="capture,label,train")
+    first = capsys.readouterr().out
+    assert "capture hat: left out" in first
+    assert first.splitlines()[-1] == str(trained)
+    assert list((trained.parent / "tried").glob("*.overlay.jpg"))
+    record_to_model(project, skip="capture,label,train", again="split")
+    second = capsys.readouterr().out.splitlines()
+    assert {"check: done before", "split:", "try: done before"} <= set(second)
+    with pytest.raises(MienError, match="expected one of capture, label, check, split, train, try, got 'sing'"):
+        record_to_model(project, skip="sing")
 
 
 # -------------------------------------------------------------------------------------------------------- other trainings
@@ -157,7 +186,7 @@ def test_named_points_are_learned_told_and_drawn(tmp_path: Path) -> None:
     assert report.value("points distance", "chin") > 0
 
 
-@pytest.mark.parametrize("backbone", ["own_backbones:Tiny", "scratch", "unfrozen"])
+@pytest.mark.parametrize("backbone", ["own_backbones:Tiny", "unfrozen"])
 def test_other_backbones_are_trained(backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parent)
     project = hats(tmp_path / "hats", 12)
@@ -174,25 +203,34 @@ def test_other_backbones_are_trained(backbone: str, tmp_path: Path, monkeypatch:
         assert np.abs(away).mean() < 0.1 * float((face.box[2:] - face.box[:2]).max())  # its teacher keeps the contour
 
 
-def test_boxes_and_mattes_go_on_from_the_shipped_networks(tmp_path: Path, painted: Path) -> None:
+def test_boxes_go_on_from_the_shipped_network(tmp_path: Path) -> None:
     project = hats(tmp_path / "boxes", 8, task="boxes")
     options = OwnOptions(epochs=1, batch=2, threads=1, freeze_epochs=0)
     model = train_project(project.root, options, name="b")
     assert mien.Predictor(model).card.task == "faces"
     assert "validation/loss" in read_history(model.parent / "history.jsonl")[0]
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("backbone", ["unfrozen", "scratch"])
+def test_mattes_and_a_network_from_nothing_are_trained(backbone: str, tmp_path: Path, painted: Path) -> None:
     mattes = tmp_path / "mattes"
     shutil.copytree(painted, mattes)
-    model = train_project(mattes, options, name="m")
-    matte = mien.Predictor(model)(np.zeros((40, 50, 3), np.uint8))
-    assert isinstance(matte, np.ndarray)
-    assert matte.shape == (40, 50)
+    model = train_project(mattes, OwnOptions(backbone=backbone, epochs=1, batch=4, threads=1), name="m")
+    assert load_file(model)["head.weight"].isfinite().all()
+    assert read_record(model.parent)["counts"]["train"].keys() == {"people", "nobody"}
+    (row,) = read_history(model.parent / "history.jsonl")
+    assert {"validation/loss", "validation/iou_loss"} <= row.keys()
+    hats_ = hats(tmp_path / "hats", 12)
+    model = train_project(hats_.root, replace(QUICK, backbone=backbone, epochs=1, batch=4), name="m")
+    assert ("contour.weight" in load_file(model)) == (backbone == "unfrozen")
 
 
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     project = hats(tmp_path / "hats", 12)
     options = replace(QUICK, epochs=2, batch=2, devices=2, strategy="ddp")
     program = (
-        "import json, sys; from mien.learn.own import train_project; from mien.learn.own_options import OwnOptions\n"
+        KEEP + "import json, sys; from mien.learn.own import train_project; from mien.learn.own_options import OwnOptions\n"
         "if __name__ == '__main__':\n"
         "    print(train_project(sys.argv[1], OwnOptions.from_json(json.loads(sys.argv[2])), name='two'))"
     )
@@ -211,6 +249,7 @@ def _env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
+@pytest.mark.usefixtures("kept")
 def test_a_learning_rate_is_found_and_used(tmp_path: Path) -> None:
     project = hats(tmp_path / "hats", 18)
     model = train_project(project.root, replace(QUICK, epochs=1, finds_rate=True, batch=4), name="f")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from mien.cli import analyze, data, filter, label, learn, models  # each adds its commands, in the order of the help
+from mien.cli import analyze, data, filter, label, learn, models, walk  # each adds its commands, in the order of the help
 from mien.cli.app import app
 from mien.cli.report import complain
 from mien.errors import MienError
@@ -17,7 +17,7 @@ _EXTRAS = {
     "ray": "scale",
 }
 
-__all__ = ["analyze", "app", "data", "filter", "label", "learn", "main", "models"]
+__all__ = ["analyze", "app", "data", "filter", "label", "learn", "main", "models", "walk"]
 
 
 def main() -> None:

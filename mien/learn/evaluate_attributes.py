@@ -211,8 +211,10 @@ def _answer_rows(rows: Rows, attribute: Attribute, faces: Read) -> tuple[dict[st
 
 
 def _temperature(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """What logarithms of probabilities are divided by so that their likelihood is greatest (Guo et al. 2017)."""
-    if not len(logs):
+    """What logarithms of probabilities are divided by so that their likelihood is greatest (Guo et al. 2017); 1 where there
+    are too few to tell.
+    """
+    if len(logs) < _LEAST_SLICE:
         return 1.0
     losses = []
     for temperature in _TEMPERATURES:
@@ -224,11 +226,11 @@ def _temperature(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
 def _abstain_below(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> float:
     """The lowest score from which on `_WANTED_ACCURACY` of the answers are right, as far as `_LEAST_COVERAGE` of the faces
-    still get one; 0 where all of them may.
+    still get one; 0 where all of them may, or there are too few to tell.
     """
     order = np.argsort(-confidence)
     right = np.cumsum(hits[order]) / np.arange(1, len(order) + 1)
-    if not len(order) or right[-1] >= _WANTED_ACCURACY:
+    if len(order) < _LEAST_SLICE or right[-1] >= _WANTED_ACCURACY:
         return 0.0
     good = np.flatnonzero(right >= _WANTED_ACCURACY)
     kept = max(int(good[-1]) + 1 if len(good) else 0, round(_LEAST_COVERAGE * len(order)))

@@ -35,10 +35,11 @@ from mien.learn.own_record import HISTORY, MODEL, RECORD, read_history, read_rec
 from mien.learn.recipe import DataSource, Recipe, Schedule
 from mien.learn.release import release
 from mien.learn.run_report import write_report
+from mien.models.onnx_file import read_onnx
+from mien.models.store import model_path
 
 log = logging.getLogger(__name__)
 
-_LONG_SIDE = {"faces": 640, "matte": 512, "attributes": 96}
 _PARTS = {"attributes": "reads faces", "faces": "finds faces and what is labelled as such", "matte": "cuts people out"}
 
 Tell = Callable[[str, int, int], None]
@@ -180,7 +181,7 @@ def _recipe(data: OwnData, options: OwnOptions) -> Recipe:
         network={"attributes": data.attributes, "has_contour": own} if data.attributes else {},
         schedule=Schedule(int(options.epochs or 1), len(data.train), int(options.batch or 2), (0,)),
         data=(DataSource("", data.name, "your own pictures"),),
-        long_side=_LONG_SIDE[data.task],
+        long_side=int(read_onnx(model_path(data.task)).settings.get("long_side", 96)),
         intended_use="What its maker trained it for, on pictures like those of the project.",
     )
 

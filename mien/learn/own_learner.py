@@ -28,6 +28,10 @@ _AVERAGE = 0.99
 _WEIGHT_DECAY = 0.02
 _WARM_SHARE = 0.25
 _HELD_BATCH = 32
+_LEAST_BATCHES = 4
+"""Of an epoch, however few pictures there are."""
+_LEAST_STEPS = 12
+"""Of a schedule, which has no shape with fewer."""
 
 
 class Share(Draws):
@@ -64,13 +68,14 @@ class OwnLearner(L.LightningModule):
         self.sums: dict[str, list[float]] = defaultdict(list)
         self.figures: dict[str, float] = {}
         self.held: list[Any] = []
-        pictures = max(len(lesson.weights), int(options.batch or 2) * options.devices)
-        self.draws = Draws(lesson.weights, pictures, int(options.batch or 2), [lesson.size], options.seed)
+        batch = int(options.batch or 2)
+        pictures = max(len(lesson.weights) * lesson.views, _LEAST_BATCHES * batch * options.devices)
+        self.draws = Draws(lesson.weights, pictures, batch, [lesson.size], options.seed)
 
     @property
     def steps(self) -> int:
         """Steps of the whole training in each process."""
-        return max(3, int(self.options.epochs or 1) * max(1, len(self.draws) // self.options.devices))
+        return int(self.options.epochs or 1) * max(1, len(self.draws) // self.options.devices)
 
     def train_dataloader(self) -> DataLoader[Any]:
         draws = Share(self.draws, self.global_rank, self.options.devices) if self.options.devices > 1 else self.draws
@@ -157,7 +162,10 @@ class OwnLearner(L.LightningModule):
             [{"params": members, "weight_decay": decay, "lr": rate * share} for (share, decay), members in groups.items()]
         )
         scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, [rate * share for share, _ in groups], total_steps=self.steps + 1, pct_start=_WARM_SHARE
+            optimizer,
+            [rate * share for share, _ in groups],
+            total_steps=max(self.steps + 1, _LEAST_STEPS),
+            pct_start=_WARM_SHARE,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +43,7 @@ class Lesson(Protocol):
     """How one task is trained. It can be sent to another process.
 
     network: what is trained. train, held: pictures by `Draw`. weights: how often each is drawn. size: canvas side in pixels.
+    views: how often each picture is seen in an epoch.
     kept: what the names of those parameters begin with that training never changes.
     """
 
@@ -52,6 +53,7 @@ class Lesson(Protocol):
     weights: list[float]
     held_count: int
     size: int
+    views: int
     kept: tuple[str, ...]
 
     @property
@@ -84,6 +86,7 @@ class AttributeLesson:
     answer_weights: dict[str, Tensor]
     teacher: AttributeNetwork | None = None
     size: int = SIDE
+    views: int = 1
     kept: tuple[str, ...] = ()
 
     @property
@@ -197,7 +200,8 @@ class CanvasLesson:
     weights: list[float]
     held_count: int
     size: int
-    kept: tuple[str, ...] = field(default=())
+    views: int = 1
+    kept: tuple[str, ...] = ()
 
     @property
     def collate(self) -> Callable[[Any], Any]:
@@ -257,6 +261,7 @@ def build_lesson(data: OwnData, options: OwnOptions, cache: Path, tell: Tell) ->
         options,
         _answer_weights(train, options),
         teacher,
+        views=options.views if backbone == "frozen" else 1,
         kept=_BACKBONE if backbone == "frozen" else (),
     )
 
@@ -326,4 +331,4 @@ def _canvas_lesson(data: OwnData, options: OwnOptions, cache: Path) -> CanvasLes
     loader: DataLoader[Any] = DataLoader(sets[0], batch_sampler=batches, collate_fn=TASKS[data.task].collate)
     network = canvas_network(data.task, str(options.backbone), options.seed, loader)
     kept = ("backbone",) if options.backbone == "frozen" else ()
-    return CanvasLesson(data.task, network, sets[0], sets[1], [1.0] * len(data.train), len(data.validation), size, kept)
+    return CanvasLesson(data.task, network, sets[0], sets[1], [1.0] * len(data.train), len(data.validation), size, kept=kept)

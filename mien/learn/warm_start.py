@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def warm_start(
         network,
         {name: modules[name] for name in norms},
         norms,
-        (lambda batch=batch: forward(network, batch) for batch in batches),
+        (partial(forward, network, batch) for batch in batches),
     )
     log.info("%d layers of %d start from %s", len(taken), sum(hasattr(m, "weight") for m in modules.values()), path.name)
     return len(taken)
