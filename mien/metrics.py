@@ -329,6 +329,48 @@ def calibration_error(confidences: Float, is_right: NDArray[np.bool_], *, bins: 
     if not len(confidences):
         return float("nan")
     confidences = np.asarray(confidences, np.float64)
-    row = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)
+    row = _confidence_bins(confidences, bins)
     gap = np.bincount(row, weights=np.asarray(is_right, np.float64) - confidences, minlength=bins)
     return float(np.abs(gap).sum() / len(confidences))
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often answers of each confidence are right: bins with an answer in them, (B,) each.
+
+    confidence: mean of the answers in the bin. accuracy: share of them that is right. count: how many there are.
+    """
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    count: NDArray[np.int64]
+
+
+def reliability(confidences: Float, is_right: NDArray[np.bool_], *, bins: int = 15) -> Reliability:
+    """The reliability diagram (Niculescu-Mizil and Caruana 2005) in the bins of `calibration_error`."""
+    row = _confidence_bins(np.asarray(confidences, np.float64), bins)
+    count = np.bincount(row, minlength=bins)
+    used = count > 0
+    means = [np.bincount(row, weights=np.asarray(v, np.float64), minlength=bins)[used] for v in (confidences, is_right)]
+    return Reliability(means[0] / count[used], means[1] / count[used], count[used])
+
+
+def precision_recall(scores: Float, is_hit: NDArray[np.bool_], wanted: int) -> tuple[Float, Float]:
+    """Precision and recall, (T,) each, at every score as the threshold, from the highest on.
+
+    scores: (N,). is_hit: whether each is one of the ``wanted`` things.
+    """
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    ordered = np.asarray(scores, np.float64)[order]
+    ends = np.flatnonzero(np.append(np.diff(ordered) != 0, True))[: len(order)]
+    hits = np.cumsum(np.asarray(is_hit, np.float64)[order])[ends]
+    return hits / (ends + 1), hits / max(1, wanted)
+
+
+def area_under(precision: Float, recall: Float) -> float:
+    """Average precision: the area under the steps of `precision_recall`; 0 for an empty curve."""
+    return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
+def _confidence_bins(confidences: Float, bins: int) -> NDArray[np.int64]:
+    return np.clip(np.ceil(confidences * bins).astype(np.int64) - 1, 0, bins - 1)

@@ -126,6 +126,32 @@ red (uint8[height, width, 3] image, int64 long_side) => (float[height, width] ma
 """
 """Takes what is red for person; sees the picture at ``long_side`` at most."""
 
+RED_HAT = """
+hat (uint8[height, width, 3] image, float[faces, 4] boxes, float[faces, 5, 2] keypoints)
+    => (float[faces, 2] hat, float[faces, 4] corners) {
+  red_at = Constant <value = int64 {0}> ()
+  red = Gather <axis = 2> (image, red_at)
+  red_f = Cast <to = 1> (red)
+  reddest = ReduceMax <keepdims = 0> (red_f)
+  most = Constant <value_float = 255.0> ()
+  level = Div(reddest, most)
+  one = Constant <value_float = 1.0> ()
+  rest = Sub(one, level)
+  axis_0 = Constant <value = int64[1] {0}> ()
+  level_1 = Unsqueeze(level, axis_0)
+  rest_1 = Unsqueeze(rest, axis_0)
+  both = Concat <axis = 0> (level_1, rest_1)
+  shape = Shape(boxes)
+  to_1 = Constant <value = int64[1] {1}> ()
+  count = Slice(shape, axis_0, to_1)
+  two = Constant <value = int64[1] {2}> ()
+  target = Concat <axis = 0> (count, two)
+  hat = Expand(both, target)
+  corners = Identity(boxes)
+}
+"""
+"""Its hat scores what the reddest pixel has, at least 0.5 (the grey around a face); its points are the box's corners."""
+
 _SETTINGS: dict[str, Any] = {
     "long_side": np.int64(64),
     "min_score": np.float32(0.5),

@@ -43,3 +43,15 @@ def named_points(attribute: Attribute, face: FaceLabel | None) -> NDArray[np.flo
         for row, name in enumerate(attribute.point_names):
             places[row] = known.get(name, (np.nan, np.nan))
     return places.flatten()
+
+
+def known_points(attribute: Attribute, sample: Sample, face: FaceLabel | None) -> NDArray[np.float32] | None:
+    """The labelled places of an attribute's points, (P, 2) pixels, NaN where one is unknown; None where all are.
+
+    Points with names are the face's own; those without stand in the labels of the picture, ``x y x y ...``.
+    """
+    if not attribute.point_names:
+        told = sample.labels.get(attribute.name)
+        return None if told is None else np.asarray(told, np.float32).reshape(-1, 2)
+    places = named_points(attribute, face).reshape(-1, 2)
+    return places if np.isfinite(places).any() else None

@@ -25,6 +25,11 @@ img { max-width: 100%; border: 1px solid #e0e0da }
 .good { color: #1a7f4b; font-weight: 600 }
 .bad { color: #b3261e; font-weight: 600 }
 .note { color: #666 }
+.row { display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start; margin: .8em 0 }
+.figure { background: #fff; border: 1px solid #e0e0da; border-radius: 10px; padding: .7em 1.2em; min-width: 8em }
+.figure b { display: block; font-size: 1.9em; line-height: 1.2; font-variant-numeric: tabular-nums }
+.figure span { display: block }
+.figure small { color: #666 }
 .bar { background: #2ec4b6; height: .8em; display: inline-block; min-width: 1px }
 """
 
@@ -63,9 +68,20 @@ class Page:
 
     def picture(self, image: NDArray[np.uint8] | bytes, about: str) -> None:
         """A picture (H, W, 3) uint8 RGB, kept as JPEG, or the bytes of a PNG. about: for those who do not see it."""
-        kind, data = ("png", image) if isinstance(image, bytes) else ("jpeg", encode(image, ".jpg", quality=85))
-        text = base64.b64encode(data).decode()
-        self._parts.append(f'<p><img alt="{escape(about)}" src="data:image/{kind};base64,{text}"></p>')
+        self._parts.append(f"<p>{_image(image, about)}</p>")
+
+    def pictures(self, images: Iterable[tuple[NDArray[np.uint8] | bytes, str]]) -> None:
+        """Pictures side by side as far as there is room, see `picture`."""
+        if images := list(images):
+            self._parts.append(f'<div class="row">{"".join(_image(image, about) for image, about in images)}</div>')
+
+    def figures(self, values: Iterable[tuple[str, str, str]]) -> None:
+        """Numbers to be seen first: what is large, what it is, and a line in small print."""
+        cells = (
+            f'<div class="figure"><b>{escape(value)}</b><span>{escape(name)}</span><small>{escape(note)}</small></div>'
+            for value, name, note in values
+        )
+        self._parts.append(f'<div class="row">{"".join(cells)}</div>')
 
     def write(self, path: Path) -> Path:
         """Put the page into a file, whole or not at all."""
@@ -79,6 +95,11 @@ class Page:
                 file.write(part.encode("utf-8", "replace") + b"\n")
             file.write(b"</body></html>\n")
         return path
+
+
+def _image(image: NDArray[np.uint8] | bytes, about: str) -> str:
+    kind, data = ("png", image) if isinstance(image, bytes) else ("jpeg", encode(image, ".jpg", quality=85))
+    return f'<img alt="{escape(about)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
 
 
 def _cell(value: object) -> str:

@@ -17,20 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import metrics
-from mien.attributes import Attribute
-from mien.data.answers import known_label, named_points
+from mien.attributes import Attribute, from_card
+from mien.data.answers import known_label, known_points
 from mien.data.sample import FaceLabel, Sample
 from mien.errors import DataError
 from mien.geometry import iou
-from mien.learn.scores import Rows
+from mien.learn.judged import Judged, Progress, group_of, images_of
+from mien.learn.scores import Report, Rows
 from mien.models.attributes import AttributeModel, whole_picture
 from mien.models.faces import FaceModel
+from mien.models.onnx_file import read_onnx
+from mien.models.store import model_path
 from mien.types import Faces
 
 MIN_SIDE = 16
 _SIZES = ((16, 32), (32, 64), (64, 128), (128, np.inf))
 _DARK, _TURNED = 0.25, 20.0
 _LEAST_SLICE = 30
+_EYES = (("left_eye", "left_eye_center"), ("right_eye", "right_eye_center"))
 _FAIRNESS = ("gender", "ethnicity_label")
 _TEMPERATURES = np.geomspace(0.4, 4, 93)
 _WANTED_ACCURACY, _LEAST_COVERAGE = 0.95, 0.85
@@ -38,15 +42,27 @@ _WANTED_ACCURACY, _LEAST_COVERAGE = 0.95, 0.85
 
 @dataclass
 class Read:
-    """Faces labelled for one attribute: columns (N, K), labels, and what their slices are."""
+    """Faces labelled for one attribute: columns (N, K), labels, what their slices are, pictures, and boxes in them."""
 
     columns: list[NDArray[np.float32]] = field(default_factory=list)
     labels: list[Any] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     slices: list[list[str]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    boxes: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def add(self, column: NDArray[np.float32], label: Any, group: str, slices: list[str]) -> None:
-        """One more face."""
+    def add(
+        self,
+        column: NDArray[np.float32],
+        label: Any,
+        group: str,
+        slices: list[str],
+        sample: Sample,
+        box: NDArray[np.float32],
+    ) -> None:
+        """One more face, and where it is."""
+        self.samples.append(sample)
+        self.boxes.append(box)
         self.columns.append(column)
         self.labels.append(label)
         self.groups.append(group)
@@ -60,14 +76,21 @@ class Read:
                 yield name, rows
 
 
+def judge_attributes(
+    model: str | Path, samples: Sequence[Sample], data: str, threads: int, progress: Progress | None = None
+) -> Judged:
+    """Judge a model that reads faces on samples, see `mien.learn.evaluate.judge`."""
+    card = read_onnx(model_path(model)).card
+    known, read = read_faces(model, images_of(samples, data, progress), threads)
+    rows, suggested, confusions = attribute_rows(known, read, data)
+    report = Report(f"{card.name} {card.version}", card.task, data, len(samples), rows, suggested, [], confusions)
+    return Judged(report, rows.measures, read=read, attributes=known)
+
+
 def read_faces(
     model: str | Path, seen: Iterator[tuple[Sample, NDArray[np.uint8]]], threads: int
 ) -> tuple[Mapping[str, Attribute], dict[str, Read]]:
     """What the model says of every labelled face, by attribute."""
-    from mien.attributes import from_card
-    from mien.models.onnx_file import read_onnx
-    from mien.models.store import model_path
-
     names = [entry["name"] for entry in read_onnx(model_path(model)).card.attributes]
     reader = AttributeModel(model, names=names, threads=threads)
     known = from_card(reader.card.attributes)
@@ -75,8 +98,7 @@ def read_faces(
     read: dict[str, Read] = {name: Read() for name in known}
     for sample, image in seen:
         labelled = [f for f in sample.faces or () if not f.is_ignored and min(f.box[2:] - f.box[:2]) >= MIN_SIDE]
-        has_points = sample.labels.get("landmarks68") is not None
-        if labelled and ((sample.is_crop and has_points) or any(one.point_names for one in known.values())):
+        if labelled and any(one.points and known_points(one, sample, labelled[0]) is not None for one in known.values()):
             finder = finder or FaceModel("faces", threads=threads)
             faces = _found(finder, image, labelled)
         elif sample.is_crop and sample.faces is None:
@@ -92,14 +114,12 @@ def read_faces(
 
 
 def _found(finder: FaceModel, image: NDArray[np.uint8], labelled: Sequence[FaceLabel]) -> Faces:
-    """The faces as the detector sees them, else as labelled, without keypoints."""
+    """The faces as the detector sees them, else as labelled, without keypoints: those would tell where the points are."""
     found = finder(image)
-    boxes = np.stack([face.box for face in labelled])
-    keypoints = np.full((len(labelled), 5, 2), np.nan, np.float32)
-    overlaps = iou(found.boxes, boxes)
-    for row in range(len(labelled)):
-        if len(found) and overlaps[:, row].max() > 0.3:
-            best = int(overlaps[:, row].argmax())
+    boxes, keypoints = np.array([face.box for face in labelled]), np.full((len(labelled), 5, 2), np.nan, np.float32)
+    overlaps = iou(boxes, found.boxes)
+    for row, best in enumerate(overlaps.argmax(1) if len(found) else ()):
+        if overlaps[row, best] > 0.3:
             boxes[row], keypoints[row] = found.boxes[best], found.keypoints[best]
     return Faces(boxes, np.ones(len(boxes), np.float32), keypoints)
 
@@ -112,7 +132,7 @@ def _note(
     answers: Faces,
     row: int,
 ) -> None:
-    group = f"group/{sample.group}" if sample.group else f"picture/{sample.name}"
+    group = group_of(sample)
     extent = answers.boxes[row, 2:] - answers.boxes[row, :2]
     slices = [f"source: {sample.source}"] if sample.source else []
     slices += [f"size: {low} to {high:g} px" for low, high in _SIZES if low <= extent.min() < high]
@@ -124,11 +144,11 @@ def _note(
     for name, attribute in known.items():
         column = answers.attributes[name][row]
         if attribute.points:
-            points = named_points(attribute, face) if attribute.point_names else sample.labels.get(name)
-            if points is not None and np.isfinite(np.asarray(points, np.float32)).any():
-                read[name].add(column, np.asarray(points, np.float32).reshape(-1, 2), group, slices)
+            truth = known_points(attribute, sample, face)
+            if truth is not None:
+                read[name].add(column, truth, group, slices, sample, answers.boxes[row])
         elif not attribute.parts and (label := known_label(attribute, sample, face)) is not None:
-            read[name].add(column, label, group, slices)
+            read[name].add(column, label, group, slices, sample, answers.boxes[row])
 
 
 def attribute_rows(
@@ -231,43 +251,37 @@ def _number_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
 
 
 def _point_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:
-    points = np.array(faces.columns).reshape(len(faces.labels), -1, 2)
-    truth = np.array(faces.labels)
+    distances, scales = point_errors(attribute, faces)
+    known = np.isfinite(distances)
+    errors, counts = np.where(known, distances, 0) / scales[:, None], known.sum(1)
+    name, nme = attribute.name, f"{attribute.name} nme"
+    rows.estimate(nme, metrics.ratio(errors.sum(1), counts), faces.groups, len(errors))
+    squares = metrics.ratio(np.square(np.where(known, distances, 0)).sum(1), 2 * counts)
+    rows.estimate(f"{name} rmse", lambda weights: np.sqrt(squares(weights)), faces.groups, len(errors))
+    for column, point in enumerate(attribute.point_names):
+        away = metrics.ratio(np.where(known, distances, 0)[:, column], known[:, column])
+        rows.estimate(f"{name} distance", away, faces.groups, int(known[:, column].sum()), point)
+    for slice_, members in faces.parts():
+        part = [faces.groups[row] for row in members]
+        rows.estimate(nme, metrics.ratio(errors[members].sum(1), counts[members]), part, len(members), slice_)
+
+
+def point_errors(attribute: Attribute, faces: Read) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distance of each point to its label in pixels, (N, P), NaN where unknown, and what a face's errors are divided by,
+    (N,): the distance of its eyes, else the root of its box's area.
+    """
+    points = np.array(faces.columns, np.float64).reshape(len(faces.labels), -1, 2)
+    truth = np.array(faces.labels, np.float64)
     if attribute.point_names:
-        _named_point_rows(rows, attribute, faces, points, truth)
-        return
-    eyes = np.linalg.norm(truth[:, 42:48].mean(1) - truth[:, 36:42].mean(1), axis=1)
-    errors = np.linalg.norm(points - truth, axis=2).mean(1) / np.maximum(eyes, 1)
-    rows.estimate(f"{attribute.name} nme", metrics.ratio(errors), faces.groups, len(errors))
-    for slice_, members in faces.parts():
-        _error_slice(rows, f"{attribute.name} nme", errors, faces.groups, members, slice_)
-
-
-def _named_point_rows(
-    rows: Rows, attribute: Attribute, faces: Read, points: NDArray[np.floating], truth: NDArray[np.floating]
-) -> None:
-    known = np.isfinite(truth).all(2)
-    squares = np.where(known, ((points - truth) ** 2).mean(2), 0)
-    distances = np.where(known, np.linalg.norm(points - truth, axis=2), 0)
-
-    def rmse(weights: metrics.Float) -> metrics.Float:
-        return np.sqrt(metrics.ratio(squares.sum(1), known.sum(1))(weights))
-
-    rows.estimate(f"{attribute.name} rmse", rmse, faces.groups, len(truth))
-    for number, name in enumerate(attribute.point_names):
-        members = np.flatnonzero(known[:, number])
-        if len(members):
-            groups = [faces.groups[row] for row in members]
-            away = metrics.ratio(distances[members, number])
-            rows.estimate(f"{attribute.name} distance", away, groups, len(members), name)
-    for slice_, members in faces.parts():
-        of_slice = squares[members].sum(1), known[members].sum(1)
-        groups = [faces.groups[row] for row in members]
-
-        def part(weights: metrics.Float, of_slice: Any = of_slice) -> metrics.Float:
-            return np.sqrt(metrics.ratio(*of_slice)(weights))
-
-        rows.estimate(f"{attribute.name} rmse", part, groups, len(members), slice_)
+        rows = [[k for k, one in enumerate(attribute.point_names) if one in names] for names in _EYES]
+    else:
+        rows = [list(range(42, 48)), list(range(36, 42))]
+    extents = np.array(faces.boxes, np.float64).reshape(-1, 4)
+    scales = np.sqrt(np.prod(extents[:, 2:] - extents[:, :2], axis=1))
+    if all(rows):
+        eyes = np.linalg.norm(truth[:, rows[0]].mean(1) - truth[:, rows[1]].mean(1), axis=1)
+        scales = np.where(np.isfinite(eyes), eyes, scales)
+    return np.linalg.norm(points - truth, axis=2), np.maximum(scales, 1)
 
 
 def _error_slice(

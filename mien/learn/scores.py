@@ -22,7 +22,10 @@ METRICS: dict[str, tuple[str, str]] = {
     "best_f1": ("higher", "best F1 over all thresholds"),
     "recall": ("higher", "share of the faces found at the default threshold, or of those with an answer that get it"),
     "precision": ("higher", "share of the detections at the default threshold that are faces"),
-    "nme": ("lower", "keypoint error over the distance of the eyes, of the faces found"),
+    "nme": (
+        "lower",
+        "keypoint error over the distance of the eyes (where eyes are not labelled: over the box), of the faces found",
+    ),
     "false_faces": ("lower", "share of the pictures without faces in which one is found at the default threshold"),
     "found": ("higher", "share of the face crops whose face is the best one found, at the default threshold"),
     "threshold_best_f1": ("", "score at which F1 is best"),
@@ -60,7 +63,7 @@ class Report:
     pictures: int
     rows: Sequence[Mapping[str, Any]]
     thresholds: Mapping[str, float]
-    notes: Sequence[str]
+    notes: list[str]
     confusions: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
     def value(self, metric: str, slice_: str = "all") -> float:
@@ -89,8 +92,25 @@ class Report:
         return "\n".join([*shown, *(f"Note: {note}." for note in self.notes)])
 
 
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """A score of a report as a function of the pictures drawn. groups: of the pictures that ``statistic`` is about."""
+
+    metric: str
+    slice: str
+    statistic: metrics.Statistic
+    groups: Sequence[str]
+
+
 class Rows(list[dict[str, Any]]):
-    """Rows of a report in the making."""
+    """Rows of a report in the making.
+
+    measures: what those rows come from that pictures can be drawn again for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.measures: list[Measure] = []
 
     def put(
         self, metric: str, value: float, count: int, slice_: str = "all", interval: tuple[float, float] | None = None
@@ -110,11 +130,13 @@ class Rows(list[dict[str, Any]]):
         """Add a statistic of pictures with its bootstrap interval."""
         if count:
             value = float(statistic(np.ones((1, len(groups))))[0])
+            self.measures.append(Measure(metric, slice_, statistic, groups))
             self.put(metric, value, count, slice_, metrics.bootstrap_interval(statistic, groups))
 
     def share(self, metric: str, hits: NDArray[np.bool_], groups: Sequence[str], slice_: str = "all") -> None:
         """Add a share of pictures, with the wider of the bootstrap and the Wilson interval."""
         if len(hits):
+            self.measures.append(Measure(metric, slice_, metrics.ratio(hits), groups))
             low, high = metrics.wilson_interval(float(hits.sum()), len(hits))
             drawn_low, drawn_high = metrics.bootstrap_interval(metrics.ratio(hits), groups)
             interval = float(np.fmin(low, drawn_low)), float(np.fmax(high, drawn_high))

@@ -1,0 +1,57 @@
+"""A detector of one face from 90 pictures and 60 changed copies of each: ``python -m examples.detector``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from examples.painted import paint
+from examples.steps import Choice, choose, mien, save_folder, train_and_judge
+
+SIDE = 160
+TIMES, FEW_TIMES = 60, 6
+
+
+def pictures(choice: Choice) -> Iterator[tuple[NDArray[np.uint8] | Path, dict[str, Any]]]:
+    """Pictures with one face each, every sixth with none."""
+    if choice.real is None:
+        for number in range(choice.count):
+            rng = np.random.default_rng(number)
+            at = tuple(rng.uniform(0.35, 0.65, 2))
+            face = paint(number, side=SIDE, share=float(rng.uniform(0.3, 0.6)), at=at)
+            yield face.image, {"faces": [{"box": face.box, "keypoints": face.keypoints}]}
+        return
+    folder = choice.real / "faces" / "train"
+    taken = 0
+    for line in (folder / "metadata.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        faces = row.get("faces") or []
+        if len(faces) == 1 and not faces[0].get("ignore") and taken < choice.count:
+            taken += 1
+            yield folder / row["file_name"], {"faces": faces}
+
+
+def prepare(choice: Choice, times: int) -> None:
+    """The project, divided, and the changed copies of its training pictures."""
+    project = choice.folder / "detector"
+    save_folder(choice.folder / "pictures", pictures(choice))
+    mien("new", project, "--task", "boxes")
+    mien("data", "import", project, choice.folder / "pictures", "--format", "imagefolder")
+    mien("data", "split", project, "--validation", 0.2, "--test", 0.2)
+    mien("data", "augment", project, "--times", times)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Prepare, train the heads for class and box, judge."""
+    choice = choose("A detector of one face from 90 pictures.", words, painted=90, real=90)
+    prepare(choice, TIMES if choice.real else FEW_TIMES)
+    train_and_judge(choice.folder / "detector", choice)
+
+
+if __name__ == "__main__":
+    main()
