@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -307,6 +308,25 @@ def test_labels_out_of_range_name_the_picture(tmp_path: Path) -> None:
     table.write_text("\n".join([json.dumps(row), *table.read_text().splitlines()[1:]]) + "\n")
     with pytest.raises(DataError, match=r"chin: expected a point in the picture of 128x96, got \(900, 20\)"):
         own_data(points.root)
+
+
+def test_the_command_tells_recipes_from_projects(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from mien.cli import app
+
+    root = hats(tmp_path / "hats", 3, answers=("hat",)).root
+    for words, wanted in (
+        ([str(root)], "expected labelled pictures in validation|expected faces of two classes"),
+        ([str(root), "-o", "elsewhere"], "--output and --root are for recipes"),
+        ([str(root), "--backbone", "big"], "backbone: expected frozen, unfrozen, scratch or"),
+        ([str(root / "mien.toml")], "mien.toml"),
+        ([str(root), "--resume"], "expected an unfinished run to go on with, found none"),
+    ):
+        done = CliRunner().invoke(app, ["train", *words])
+        assert isinstance(done.exception, MienError), done.output
+        assert re.search(wanted, str(done.exception))
+        assert not (root / "runs").exists()
 
 
 @pytest.mark.parametrize(
