@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 
 from benchmarks.tables import machine, put, table
+from mien.data.divide import divide
 from mien.data.project import NewPicture, Project
 from mien.data.sample import FaceLabel, Sample, read_imagefolder, read_samples
 from mien.types import KEYPOINT_NAMES
@@ -152,6 +153,7 @@ def measured(what: str, project: Project, judge: Project, metric: str, *words: s
     """A row: what was trained, its pictures, seconds, and the figure on the separate part."""
     from mien.learn.evaluate import evaluate
 
+    divide(project, {"validation": 0.15})  # the separate part is the test
     model, wall, cpu = trained(project, *words)
     report = evaluate(model, judge.root)
     (row,) = [row for row in report.rows if row["metric"] == metric and row["slice"] == "all"]

@@ -27,7 +27,7 @@ class Predictor:
     for mattes gives how much of each pixel is person, (H, W) float32. Raises `ModelError` and `InputError`.
     """
 
-    def __init__(self, model: str | Path, *, crops: bool = False, **options: Unpack[FaceOptions]) -> None:
+    def __init__(self, model: str | Path, /, *, crops: bool = False, **options: Unpack[FaceOptions]) -> None:
         path = model_path(model)
         self.card: ModelCard = read_onnx(path).card
         if self.card.task == "matte":

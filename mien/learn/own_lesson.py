@@ -24,6 +24,7 @@ from mien.learn.face_patches import FacePatches, collate_patches
 from mien.learn.own_data import OwnData, face_cuts, seen_keypoints
 from mien.learn.own_network import attribute_network, canvas_network, unfold
 from mien.learn.own_options import OwnOptions
+from mien.learn.own_points import start_points
 from mien.learn.own_views import SIDE, PlainFaces, Seen, SeenFaces, collate_seen, seen_faces
 from mien.learn.recipe import DataSource
 from mien.learn.trainer import TASKS
@@ -245,10 +246,12 @@ def build_lesson(data: OwnData, options: OwnOptions, cache: Path, tell: Tell) ->
                 lambda done, part=part, views=views: tell(f"looking at {part} pictures", done, views + 1),  # type: ignore[misc]
             )
             tables.append(table)
+        start_points(network, tables[0])
         sets: list[Dataset[Any]] = [SeenFaces(tables[0], options.seed, is_plain=False)]
         sets.append(SeenFaces(tables[1], options.seed, is_plain=True))
     else:
         sets = [train, PlainFaces(held)]
+        start_points(network, _plain_batches(train, options.seed))
         if backbone == "unfrozen":
             unfold(network, _plain_batches(train, options.seed))
             teacher = attribute_network(data.attributes, backbone, options.seed).eval().requires_grad_(False)

@@ -32,7 +32,8 @@ def find_rate(learner: OwnLearner, picture: Path) -> float:
         if name.split(".")[0] not in learner.lesson.kept
     ]
     optimizer = torch.optim.AdamW(parameters)
-    rates, losses = [], []
+    rates: list[float] = []
+    losses: list[float] = []
     mean = 0.0
     torch.manual_seed(learner.options.seed)
     for step, batch in enumerate(itertools.islice(_endless(learner), _STEPS)):
