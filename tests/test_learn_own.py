@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -24,11 +25,17 @@ from mien.data.project import Project  # noqa: E402
 from mien.data.sample import read_samples  # noqa: E402
 from mien.errors import DataError, MienError  # noqa: E402
 from mien.learn import own as own_module  # noqa: E402
+from mien.learn.attribute_network import AttributeNetwork, in_picture  # noqa: E402
+from mien.learn.dataset import Draws  # noqa: E402
 from mien.learn.evaluate import evaluate  # noqa: E402
 from mien.learn.own import train_project  # noqa: E402
 from mien.learn.own_data import face_cuts, own_data  # noqa: E402
+from mien.learn.own_learner import Share  # noqa: E402
 from mien.learn.own_options import OwnOptions  # noqa: E402
+from mien.learn.own_points import in_crop, start_points  # noqa: E402
+from mien.learn.own_rate import steepest  # noqa: E402
 from mien.learn.own_record import read_history, read_record, run_lines  # noqa: E402
+from mien.learn.own_views import Seen  # noqa: E402
 from mien.models.attributes import AttributeModel  # noqa: E402
 from mien.models.store import check, shipped  # noqa: E402
 from mien.types import Faces  # noqa: E402
@@ -303,6 +310,25 @@ def test_labels_out_of_range_name_the_picture(tmp_path: Path) -> None:
         own_data(points.root)
 
 
+def test_the_command_tells_recipes_from_projects(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from mien.cli import app
+
+    root = hats(tmp_path / "hats", 3, answers=("hat",)).root
+    for words, wanted in (
+        ([str(root)], "expected labelled pictures in validation|expected faces of two classes"),
+        ([str(root), "-o", "elsewhere"], "--output and --root are for recipes"),
+        ([str(root), "--backbone", "big"], "backbone: expected frozen, unfrozen, scratch or"),
+        ([str(root / "mien.toml")], "mien.toml"),
+        ([str(root), "--resume"], "expected an unfinished run to go on with, found none"),
+    ):
+        done = CliRunner().invoke(app, ["train", *words])
+        assert isinstance(done.exception, MienError), done.output
+        assert re.search(wanted, str(done.exception))
+        assert not (root / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
@@ -378,3 +404,33 @@ def test_several_attributes_and_points_are_asked_together(tmp_path: Path) -> Non
     assert data.counts["train"].keys() >= {"hat: hat", "hat: bare", "hat: crown", "points"}
     with pytest.raises(DataError, match="expected faces labelled for 'scarf', found none"):
         own_data(tmp_path / "hats", ("scarf",))
+
+
+def test_heads_of_points_start_where_features_tell_the_points_to_be() -> None:
+    ears = Attribute("points", "Where?", points=2, point_names=("left_ear", "right_ear"))
+    network = AttributeNetwork([ears], [8, 8, 8], [0, 0], side=32, hidden=8, has_contour=False)
+    torch.manual_seed(0)
+    count = network.heads[0].linear.in_features
+    features = torch.randn(60, 2, count)
+    crops = 0.5 + 0.1 * features @ (torch.randn(count, 4) / count**0.5)
+    turn = torch.tensor([[10.0, 5], [20, 4], [-4, 20]]).expand(60, 2, 3, 2)
+    targets = in_picture(crops.flatten(0, 1), turn.flatten(0, 1)).flatten(1).unflatten(0, (60, 2))
+    torch.testing.assert_close(in_crop(targets.flatten(0, 1), turn.flatten(0, 1)), crops.flatten(0, 1))
+    targets[:7, :, 2:] = torch.nan  # some right ears are not to be seen
+    start_points(network, Seen(torch.zeros(60, 2, 1), features, turn, targets, torch.ones(60, 2, 1)))
+    away = (network.heads[0](features[7:]) - crops[7:]).abs().mean()
+    assert away < 0.5 * (crops - crops.mean((0, 1))).abs().mean()
+
+
+def test_the_steepest_rate_lies_before_the_lowest_loss() -> None:
+    rates = [10.0**step for step in range(-6, 1)]
+    assert steepest(rates, [1.0, 1.0, 0.9, 0.5, 0.4, 0.39, 5.0]) == pytest.approx(1e-3)
+    with pytest.raises(DataError, match="expected a rate that lowers the loss, found none"):
+        steepest(rates[:4], [1.0, 1.1, 1.2, 1.3])
+
+
+def test_two_processes_see_each_batch_once() -> None:
+    draws = Draws([1.0] * 24, 24, 4, [8], 0)
+    parts = [list(Share(draws, number, 2)) for number in range(2)]
+    assert [len(part) for part in parts] == [3, 3]
+    assert sorted(map(str, [*parts[0], *parts[1]])) == sorted(map(str, draws))

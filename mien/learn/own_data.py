@@ -227,13 +227,17 @@ def _check_places(data: OwnData, face: FaceLabel, size_wh: NDArray[np.float32], 
     if (high <= low).any():
         raise DataError(f"{where}: expected a box in the picture of {size_wh[0]:g}x{size_wh[1]:g}, got {face.box.tolist()}")
     for attribute in data.attributes:
+        if not attribute.points:
+            continue
         places = named_points(attribute, face).reshape(-1, 2)
-        for name, place in zip(attribute.point_names, places, strict=True):
-            if np.isfinite(place).all() and ((place < -0.1 * size_wh) | (place > 1.1 * size_wh)).any():
-                raise DataError(
-                    f"{where}: {name}: expected a point in the picture of {size_wh[0]:g}x{size_wh[1]:g}, got "
-                    f"({place[0]:g}, {place[1]:g}); move it with: mien label {data.root}"
-                )
+        is_off = ((places < -0.1 * size_wh) | (places > 1.1 * size_wh)).any(axis=1)  # not so where unknown
+        if is_off.any():
+            row = int(is_off.argmax())
+            name, (x, y) = attribute.point_names[row], places[row].tolist()
+            raise DataError(
+                f"{where}: {name}: expected a point in the picture of {size_wh[0]:g}x{size_wh[1]:g}, got "
+                f"({x:g}, {y:g}); move it with: mien label {data.root}"
+            )
 
 
 def _check_counts(data: OwnData) -> None:

@@ -39,14 +39,15 @@ class Share(Draws):
 
     def __init__(self, draws: Draws, number: int, count: int) -> None:
         super().__init__(draws.weights.tolist(), draws.pictures, draws.batch, draws.sizes, draws.seed)
-        self.number, self.count = number, count
+        self.whole, self.number, self.count = draws, number, count
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        batches = list(super().__iter__())
+        self.whole.set_epoch(self.epoch)
+        batches = list(self.whole)
         yield from batches[self.number : len(self) * self.count : self.count]
 
     def __len__(self) -> int:
-        return max(1, super().__len__() // self.count)
+        return max(1, len(self.whole) // self.count)
 
 
 class OwnLearner(L.LightningModule):

@@ -110,7 +110,7 @@ class OwnOptions:
 
 
 _CHOICES = {
-    "frozen": (30, 3e-3, 32, 0),
+    "frozen": (20, 3e-3, 32, 0),
     "unfrozen": (24, 2e-3, 32, 8),
     "scratch": (60, 3e-3, 32, 20),
     "canvas": (20, 1e-3, 8, 6),

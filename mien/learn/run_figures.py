@@ -144,13 +144,14 @@ def _figure(panels: int, size: tuple[float, float] = _PANEL) -> tuple[Figure, li
         axis.spines[["top", "right"]].set_visible(False)
         axis.spines[["left", "bottom"]].set_color("#b9b9b2")
         axis.tick_params(labelsize=8, colors=_INK)
-        axis.title.set_fontsize(10)
         axis.xaxis.label.set_fontsize(9)
         axis.yaxis.label.set_fontsize(9)
     return figure, axes[:panels]
 
 
 def _png(figure: Figure) -> bytes:
+    for axis in figure.axes:
+        axis.title.set_fontsize(10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()

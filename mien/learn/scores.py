@@ -24,7 +24,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "precision": ("higher", "share of the detections at the default threshold that are faces"),
     "nme": (
         "lower",
-        "keypoint error over the distance of the eyes (where eyes are not labelled: over the box), of the faces found",
+        "keypoint error over the distance of the eyes, of the faces found",
     ),
     "false_faces": ("lower", "share of the pictures without faces in which one is found at the default threshold"),
     "found": ("higher", "share of the face crops whose face is the best one found, at the default threshold"),
