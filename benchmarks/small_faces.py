@@ -1,6 +1,6 @@
 """The smallest faces that `--tile` finds: copies of a portrait, smaller and smaller, strewn over a textured picture.
 
-    python -m benchmarks.small_faces [--quick]
+python -m benchmarks.small_faces [--quick]
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from mien.card import ModelCard
 from mien.models.picture import checked, shrunk
 from mien.models.store import open_model
 
-
 _DETAIL = 2
 """Side of the picture whose edges the matte takes over, in units of the side that the network sees."""
 
