@@ -48,7 +48,10 @@ def analyze(
         typer.Option(min=32, metavar="PX", help="Side of the smallest parts, implies --tile; less finds smaller faces."),
     ] = None,
     rotate: Annotated[
-        str, typer.Option(metavar="never|auto|all", help="Try other ways round: keep the best angle, or the faces of all four sides.")
+        str,
+        typer.Option(
+            metavar="never|auto|all", help="Try other ways round: keep the best angle, or the faces of all four sides."
+        ),
     ] = "never",
     crops: Annotated[bool, typer.Option("--crops", help="Take each picture as one face that fills it.")] = False,
     with_: Annotated[
