@@ -224,6 +224,11 @@ class _Matte(nn.Module):
         return guided_blend(network_image, self.network(network_image).sigmoid())
 
 
+_THIRD, _HALF, _SIXTH = 3**-0.5, 2**-0.5, 6**-0.5
+_GREY_RED_GREEN = ((_THIRD, _THIRD, _THIRD), (_HALF, 0.0, -_HALF), (_SIXTH, -2 * _SIXTH, _SIXTH))
+"""Orthonormal axes of colour: from black to white, from blue to red, from green to the two."""
+
+
 def guided_blend(image: Tensor, matte: Tensor, radius: int = 4, smoothness: float = 1e-3, contrast: float = 1.5) -> Tensor:
     """How the matte follows from the colours near each place, (B, 4, H, W): gains of red, green and blue, and an offset.
 
@@ -239,7 +244,9 @@ def guided_blend(image: Tensor, matte: Tensor, radius: int = 4, smoothness: floa
         lines = F.conv2d(wide, torch.full((count, 1, 1, side), 1 / side), groups=count)
         return F.conv2d(lines, torch.full((count, 1, side, 1), 1 / side), groups=count)
 
-    colours, wanted = F.avg_pool2d(image / 255 - 0.5, 2), F.avg_pool2d(matte - 0.5, 2)  # around 0, where floats are fine
+    # Around 0, and grey apart from colour, where floats are fine; turning the axes of colour changes nothing else.
+    axes = torch.tensor(_GREY_RED_GREEN).reshape(3, 3, 1, 1)
+    colours, wanted = F.conv2d(F.avg_pool2d(image / 255 - 0.5, 2), axes), F.avg_pool2d(matte - 0.5, 2)
     r, g, b = colours.split(1, dim=1)
     # The neighbourhood's covariance of colours is symmetric: six entries, inverted by cofactors.
     squares = [r * r, r * g, r * b, g * g, g * b, b * b]
@@ -262,6 +269,7 @@ def guided_blend(image: Tensor, matte: Tensor, radius: int = 4, smoothness: floa
     size = (rows[0] * torch.cat([rr, rg, rb], 1)).sum(1, keepdim=True)
     gains = torch.cat([(row * along).sum(1, keepdim=True) for row in rows], 1) / size
     offset = level - (gains * middle).sum(1, keepdim=True)
+    gains = F.conv2d(gains, axes.transpose(0, 1))
     offset = contrast * (offset - 0.5 * gains.sum(1, keepdim=True)) + 0.5
     gains = contrast * gains / 255
     return F.interpolate(mean(torch.cat([gains, offset], 1)), scale_factor=2.0, mode="bilinear", align_corners=False)

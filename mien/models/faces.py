@@ -44,10 +44,10 @@ class FaceModel:
         longer. None takes the model's own.
     tile: look at overlapping tiles as well, for small faces in large pictures, see `find_in_tiles`. A number is the side of
         the smallest tiles in pixels; True takes half of the model's own long side.
-    rotate: "never" looks at the picture as it is. "auto" looks at it all four ways round, then tilted by 30 degrees to either
-        side of the best of them, and takes the one whose scores lie furthest over the threshold in sum, for pictures at any
-        angle; it costs as much as eight looks. "all" takes the faces of all four,
-        for people who lie. Answers are in the picture as it is, left and right stay the subject's.
+    rotate: "never" looks at the picture as it is. "auto" looks at it all four ways round, then tilted by 30 degrees to
+        either side of the best of them, and takes the way whose scores lie furthest over the threshold in sum, for pictures
+        at any angle; it costs as much as eight looks. "all" takes the faces of all four ways, for people who lie. Answers
+        are in the picture as it is, left and right stay the subject's.
 
     Raises `ModelError` when the model cannot be used or is for something else, `InputError` for a wrong setting or device.
     """
@@ -142,7 +142,7 @@ class FaceModel:
         back = np.asarray(cv2.invertAffineTransform(matrix), np.float32)
         boxes = transform_boxes(back, faces.boxes)
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        is_inside = ((middle > 0) & (middle < (width, height))).all(axis=1)
+        is_inside = np.asarray(((middle > 0) & (middle < (width, height))).all(axis=1))
         keypoints = transform_points(back, faces.keypoints)
         moved = replace(faces, boxes=clip_boxes(boxes, width, height), keypoints=keypoints)
         return moved[is_inside]
