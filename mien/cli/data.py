@@ -268,7 +268,11 @@ def freeze(
 
 @data.command(
     "import",
-    epilog=examples("mien data import masks downloads/coco", "mien data import masks photos --format class-folders"),
+    epilog=examples(
+        "mien data import masks downloads/coco",
+        "mien data import masks photos --format class-folders",
+        "mien data import masks masks-labelme --update",
+    ),
 )
 def import_(
     project: ProjectFolder,
@@ -284,6 +288,9 @@ def import_(
     find_faces: Annotated[
         bool, typer.Option(help="Find the face of pictures whose class is known but no box, with the face model.")
     ] = True,
+    update: Annotated[
+        bool, typer.Option("--update", help="Take the labels of pictures that are there already, edited in another tool.")
+    ] = False,
     model: Model = "faces",
     device: Device = "cpu",
     threads: Threads = 1,
@@ -296,9 +303,19 @@ def import_(
     finder = _finder(model, device, threads)[0] if find_faces else None
     with _bar() as bar:
         added, notes = import_pictures(
-            opened, source, format, attribute=attribute, model=finder, progress=_on(bar, "pictures")
+            opened,
+            source,
+            format,
+            attribute=attribute,
+            model=finder,
+            is_update=update,
+            progress=_on(bar, "pictures"),
         )
     _told(added)
+    if update:
+        print(f"{len(added.updated)} with new labels")
+    elif added.differing:
+        print(f"Note: {len(added.differing)} that were there already have other labels here; to take them, add --update")
     for note in notes:
         print(plain(f"Note: {note}"))
     if not added.kept and not added.duplicates:

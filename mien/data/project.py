@@ -64,11 +64,14 @@ class Added:
 
     kept: the new rows. duplicates: names of those whose very bytes were there already, and the file that has them.
     rejected: names of those that could not be kept, and why.
+    differing: duplicates that came with other labels. updated: duplicates whose labels were taken (`import_pictures`).
     """
 
     kept: list[dict[str, Any]] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     rejected: list[tuple[str, str]] = field(default_factory=list)
+    differing: list[tuple[str, str]] = field(default_factory=list)
+    updated: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Project:
