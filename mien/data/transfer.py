@@ -44,8 +44,8 @@ def import_pictures(
     face's, and the box is the model's (``by`` says so). Where it finds none, or several, the picture is left to be labelled.
 
     is_update: a picture that is there already gets the labels of ``source``, which so go out to another tool and come back
-        edited. It is known by its bytes, or, as an export turns pictures upright, by its file name where it has the same size
-        and looks the same. What a format cannot carry stays with the face that it belongs to.
+        edited. It is known by its bytes, or, as an export turns pictures upright, by its file name where it has the same
+        size and looks the same. What a format cannot carry stays with the face that it belongs to.
 
     Raises `DataError` and `InputError` where nothing can be read; then the project stays as it is.
     """
