@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mien.errors import DataError, InputError, MienError, ModelError, SourceError
     from mien.media.read import read
     from mien.media.write import write
-    from mien.pipeline import Prediction, analyze, filter  # noqa: A004
+    from mien.pipeline import Prediction, analyze, filter, filter_each  # noqa: A004
     from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame
 
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ _HOMES = {
     "mien.errors": ("DataError", "InputError", "MienError", "ModelError", "SourceError"),
     "mien.media.read": ("read",),
     "mien.media.write": ("write",),
-    "mien.pipeline": ("Prediction", "analyze", "filter"),
+    "mien.pipeline": ("Prediction", "analyze", "filter", "filter_each"),
     "mien.types": ("KEYPOINT_NAMES", "Faces", "Failure", "Frame"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -46,6 +46,7 @@ __all__ = [
     "__version__",
     "analyze",
     "filter",
+    "filter_each",
     "read",
     "write",
 ]

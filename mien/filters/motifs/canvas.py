@@ -167,13 +167,14 @@ class Canvas:
         return np.asarray(cv2.remap(field, to_x, to_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)
 
     def blurred(self, field: Plane, reach: float) -> Plane:
-        """A field, (H, W) or (H, W, C), smoothed by a Gaussian of ``reach`` units; worked out on a smaller copy."""
+        """A field, (h, w) or (h, w, C), smoothed by a Gaussian of ``reach`` units; worked out on a smaller copy."""
         deviation = reach * self.unit
         step = max(1, int(deviation / 3))
-        size = (max(1, self.size_wh[0] // step), max(1, self.size_wh[1] // step))
+        own = (field.shape[1], field.shape[0])
+        size = (max(1, own[0] // step), max(1, own[1] // step))
         small = cv2.resize(field, size, interpolation=cv2.INTER_AREA) if step > 1 else field
         soft = cv2.GaussianBlur(small, (0, 0), max(deviation / step, 0.3))
-        return np.asarray(cv2.resize(soft, self.size_wh, interpolation=cv2.INTER_LINEAR) if step > 1 else soft, np.float32)
+        return np.asarray(cv2.resize(soft, own, interpolation=cv2.INTER_LINEAR) if step > 1 else soft, np.float32)
 
     def cover(self, away: Plane) -> Plane:
         """Coverage in [0, 1] of a shape from the signed distance to it in units (below 0 inside), smooth over one pixel."""
