@@ -93,7 +93,7 @@ def check(
     progress: called with how many pictures are done, and how many there are.
     """
     rows = project.rows()
-    result = Checked(len(rows))
+    result = Checked(len(rows), classes={name: Counter() for name in project.settings.classes})
     looks: list[tuple[float, ...]] = []
     samples: list[Sample] = []
     hashes = np.zeros((len(rows), 2), np.uint64)

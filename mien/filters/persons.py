@@ -26,6 +26,7 @@ _LEVELS = 20
 
 _SEEN, _SEEN_SHARE = 0.2, 0.3
 _OWN_SHARE = 0.2
+_GAP_SHARE = 0.02
 _HEAD_SHARE = 0.42
 _CHEST_FROM, _CHEST_TO, _CHEST_HALF = 0.6, 2.2, 0.3
 _SEAM_PX = 1.5
@@ -61,8 +62,12 @@ def find_persons(image: Image, matte: Plane, faces: Faces | None) -> list[Person
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
     small = np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_AREA), np.float32)
     boxes = np.zeros((0, 4), np.float32) if faces is None else faces.boxes * np.tile(np.array(size) / (width, height), 2)
-    solid = (small > 0.5).astype(np.uint8)
-    owners, people, touching = _regions(cv2.resize(image, size, interpolation=cv2.INTER_AREA), solid, boxes)
+    # A scarf or a beard that the matte missed does not part a head from its body.
+    gap = np.ones((2 * round(_GAP_SHARE * max(size)) + 1, 1), np.uint8)
+    solid = cv2.morphologyEx((small > 0.5).astype(np.uint8), cv2.MORPH_CLOSE, gap)
+    owners, people, touching = _regions(
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.asarray(solid, np.uint8), boxes
+    )
     weights = _shares(owners, len(people), (width, height))
     found = []
     for number, row in enumerate(people):
