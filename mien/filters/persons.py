@@ -61,7 +61,7 @@ def find_persons(image: Image, matte: Plane, faces: Faces | None) -> list[Person
     ratio = min(1.0, _WORK_SIDE / max(height, width))
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
     small = np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_AREA), np.float32)
-    boxes = np.zeros((0, 4), np.float32) if faces is None else faces.boxes * np.tile(np.array(size) / (width, height), 2)
+    boxes = (Faces.none() if faces is None else faces).boxes * np.tile(np.array(size, np.float32) / (width, height), 2)
     # A scarf or a beard that the matte missed does not part a head from its body.
     gap = np.ones((2 * round(_GAP_SHARE * max(size)) + 1, 1), np.uint8)
     solid = cv2.morphologyEx((small > 0.5).astype(np.uint8), cv2.MORPH_CLOSE, gap)

@@ -158,7 +158,7 @@ class Canvas:
     def away(self, x: float, y: float) -> Plane:
         """How far each pixel is from a place, in units, (H, W)."""
         across, down = self.x - np.float32(x), self.y - np.float32(y)
-        return np.sqrt(across * across + down * down)
+        return np.asarray(np.sqrt(across * across + down * down), np.float32)
 
     def moved(self, field: Plane, right: Plane | float, down: Plane | float) -> Plane:
         """A field looked up elsewhere: at each pixel's place plus (right, down) in units."""
