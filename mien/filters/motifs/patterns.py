@@ -203,7 +203,9 @@ def _tubes(canvas: Canvas, ring: float) -> tuple[Plane, Plane, Plane]:
     """How far each pixel is from the outer ring, the open inner ring and the bars, (H, W) in units."""
     x, y, _radius = canvas.head
     away = canvas.away(x, y)
-    angle = cv2.phase(*(np.ascontiguousarray(np.broadcast_to(v, canvas.shape)) for v in (canvas.x - x, canvas.y - y)))
+    across = np.ascontiguousarray(np.broadcast_to(canvas.x - np.float32(x), canvas.shape))
+    down = np.ascontiguousarray(np.broadcast_to(canvas.y - np.float32(y), canvas.shape))
+    angle = cv2.phase(across, down)
     gap = np.abs((angle - np.float32(0.9 * canvas.light_side - np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi))
     inner = np.abs(away - np.float32(ring + 0.045)) + np.float32(0.5) * smoothstep(1.75, 1.6, gap)
     bars: Plane = np.full(canvas.shape, 81.0, np.float32)
