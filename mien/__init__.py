@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mien.errors import DataError, InputError, MienError, ModelError, SourceError
     from mien.media.read import read
     from mien.media.write import write
-    from mien.pipeline import Prediction, analyze, filter  # noqa: A004
+    from mien.pipeline import Prediction, analyze, filter, filter_each  # noqa: A004
     from mien.predictor import Predictor
     from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame
 
@@ -28,7 +28,7 @@ _HOMES = {
     "mien.errors": ("DataError", "InputError", "MienError", "ModelError", "SourceError"),
     "mien.media.read": ("read",),
     "mien.media.write": ("write",),
-    "mien.pipeline": ("Prediction", "analyze", "filter"),
+    "mien.pipeline": ("Prediction", "analyze", "filter", "filter_each"),
     "mien.predictor": ("Predictor",),
     "mien.types": ("KEYPOINT_NAMES", "Faces", "Failure", "Frame"),
 }
@@ -49,6 +49,7 @@ __all__ = [
     "__version__",
     "analyze",
     "filter",
+    "filter_each",
     "read",
     "write",
 ]

@@ -214,6 +214,33 @@ def test_filter_takes_a_file_name_and_tells_what_it_left_off(run: Run, photos: P
     assert np.array_equal(read(tmp_path / "again.jpg").image, read(done).image)
 
 
+@pytest.mark.usefixtures("models")
+def test_filter_makes_a_picture_of_each_person(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def matte(image: np.ndarray) -> np.ndarray:
+        plane = np.zeros(image.shape[:2], np.float32)
+        plane[10:60, 5:35] = plane[10:60, 50:80] = image[0, 0, 0] > 50
+        return plane
+
+    monkeypatch.setattr(pipeline, "matte_model", lambda settings: matte)
+    out = tmp_path / "out"
+    code, told, _ = run("filter", photos / "p2.png", "-o", out, "--each-person", "--background", "transparent")
+    assert code == 0
+    assert "2 done" in told
+    assert sorted(path.name for path in out.iterdir()) == ["p2-1.png", "p2-2.png"]
+    cut = read(out / "p2-2.png")
+    assert cut.alpha is not None
+    assert (cut.alpha.max(), cut.width < 60) == (255, True)
+    code, _, err = run("filter", photos / "p2.png", "-o", out, "--each-person")
+    assert (code, "already exists" in err) == (2, True)
+    write(np.zeros((80, 90, 3), np.uint8), photos / "dark.png")
+    code, _, err = run("filter", photos / "dark.png", "-o", out, "--each-person")
+    assert (code, err.count("\n"), "no person found, nothing was made" in err) == (2, 1, True)
+    code, _, err = run("filter", "x.mp4", "-o", "x-out.mp4", "--each-person")
+    assert code == 2
+
+
 def test_filter_lists_its_effects(run: Run) -> None:
     code, out, _ = run("filter", "any", "--effect", "list")
     assert code == 0

@@ -90,6 +90,19 @@ def test_merge_and_export_and_import(run: Run, tmp_path: Path, monkeypatch: pyte
     assert run("data", "import", tmp_path / "d", tmp_path / "coco")[1].startswith("0 added, 7 there already")
 
 
+def test_labels_come_back_from_another_tool(run: Run, tmp_path: Path) -> None:
+    masks(tmp_path / "p", 3).close()
+    run("data", "export", tmp_path / "p", "-o", tmp_path / "out", "--format", "labelme")
+    path = sorted((tmp_path / "out").glob("0-*.json"))[0]
+    path.write_text(path.read_text().replace('"label": "mask"', '"label": "bad_mask"'))
+    code, out, _ = run("data", "import", tmp_path / "p", tmp_path / "out")
+    assert (code, "0 added, 3 there already" in out) == (0, True)
+    assert "1 that were there already have other labels here; to take them, add --update" in out
+    code, out, _ = run("data", "import", tmp_path / "p", tmp_path / "out", "--update")
+    assert (code, "1 with new labels" in out) == (0, True)
+    assert Project.open(tmp_path / "p").rows()[0]["faces"][0]["attributes"] == {"mask": "bad_mask"}
+
+
 def test_nothing_kept_is_a_failure(run: Run, tmp_path: Path) -> None:
     run("new", tmp_path / "p", "--task", "mask")
     write(wall(1), tmp_path / "in" / "a.png")

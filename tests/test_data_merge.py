@@ -4,13 +4,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from painted_projects import entry, masks, portrait
+from painted_projects import entry, labels, masks, portrait, wall
 
+from mien.data.check import check, hashes_of
+from mien.data.check_page import write_merge
+from mien.data.duplicates import near_duplicates
 from mien.data.merge import merge
 from mien.data.project import NewPicture, Project
 from mien.data.sample import read_samples
+from mien.data.split import proofs
 from mien.errors import DataError
+from mien.media.write import write
 
 
 def test_every_input_is_counted(tmp_path: Path) -> None:
@@ -54,14 +60,103 @@ def test_contradictions_are_told_and_labels_taken_where_there_are_none(tmp_path:
     assert taken["state"] == "labelled"
 
 
-def test_classes_are_united_and_splits_dropped(tmp_path: Path) -> None:
+def test_classes_are_united_and_splits_kept(tmp_path: Path) -> None:
     masks(tmp_path / "a", 2).assign_split({row["file_name"]: "test" for row in Project.open(tmp_path / "a").rows()})
     other = Project.create(tmp_path / "b", attribute="mask", classes=("mask", "visor"))
     other.add([NewPicture(portrait(50), "x")])
-    merge([tmp_path / "a", tmp_path / "b"], tmp_path / "all")
+    merged = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "all")
     project = Project.open(tmp_path / "all")
     assert project.settings.classes == ("mask", "no_mask", "bad_mask", "visor")
-    assert not any("split" in row for row in project.rows())
+    assert [row.get("split", "") for row in project.rows()] == ["test", "test", ""]
+    assert merged.parts == {"test": 2, "": 1}
+    assert not merged.moved
+
+
+def test_what_belongs_together_comes_into_one_part(tmp_path: Path) -> None:
+    a = masks(tmp_path / "a", 4, person="ann", session="")
+    a.assign_split({row["file_name"]: "train" for row in a.rows()})
+    b = masks(tmp_path / "b", 2, first=8, person="ann", session="")
+    b.add([NewPicture(portrait(30), "30.png", labels("mask", person="bob"))])
+    b.add([NewPicture(portrait(31), "31.png", labels("mask", person="bob"))])
+    names = [row["file_name"] for row in b.rows()]
+    b.assign_split(dict(zip(names, ("test", "test", "train", "validation"), strict=True)))
+    merged = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "all")
+    project = Project.open(tmp_path / "all")
+    assert {(row["person"], row["split"]) for row in project.rows()} == {("ann", "train"), ("bob", "validation")}
+    ann, bob = sorted(merged.moved, key=lambda group: group.part)
+    assert (ann.given, len(ann.file_names)) == ({"train": 4, "test": 2}, 6)
+    assert str(bob) == f"{names[2]} and 1 that belong to it: 1 in train, 1 in validation; now all in validation"
+    page = write_merge(project, merged).read_text()
+    assert names[2] in page
+    samples = project.samples()
+    near = near_duplicates(hashes_of(project))
+    assert not any(proof.straddling for proof in proofs(samples, [sample.split for sample in samples], near))
+
+
+def test_the_same_picture_on_two_sides_is_told(tmp_path: Path) -> None:
+    for name, part in (("a", "train"), ("b", "test")):
+        project = masks(tmp_path / name, 1)
+        project.assign_split({project.rows()[0]["file_name"]: part})
+    merged = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "all")
+    (row,) = Project.open(tmp_path / "all").rows()
+    (group,) = merged.moved
+    assert (row["split"], group.given) == ("test", {"train": 1, "test": 1})
+
+
+def test_an_unknown_part_is_an_error(tmp_path: Path) -> None:
+    masks(tmp_path / "a", 1).close()
+    folder = tmp_path / "b"
+    folder.mkdir()
+    write(portrait(5), folder / "x.png")
+    (folder / "metadata.jsonl").write_text('{"file_name": "x.png", "split": "val"}\n')
+    with pytest.raises(DataError, match="expected one of train, validation, test or none, got val"):
+        merge([tmp_path / "a", folder], tmp_path / "all")
+
+
+def matted(folder: Path, *, side: int = 96, first: int = 0) -> Path:
+    """An ImageFolder of two portraits with mattes and a wall that shows nobody."""
+    folder.mkdir()
+    rows: list[dict[str, object]] = []
+    for n in (first, first + 1):
+        write(portrait(n), folder / f"{n}.png")
+        write(np.full((side, 128, 3), 100 + n, np.uint8), folder / f"{n}-cut.png")
+        rows.append({"file_name": f"{n}.png", "matte": f"{n}-cut.png", "faces": [entry()]})
+    write(wall(first + 7), folder / "wall.png")
+    rows.append({"file_name": "wall.png", "matte": None, "faces": []})
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_mattes_come_along(tmp_path: Path) -> None:
+    cut = matted(tmp_path / "cut")
+    Project.create(tmp_path / "plain", task="mask").add([NewPicture(cut / "0.png")])
+    merged = merge([tmp_path / "plain", cut], tmp_path / "all")
+    project = Project.open(tmp_path / "all")
+    assert (merged.mattes, merged.unmatted) == (2, [])
+    samples = {sample.name.split("-")[0]: sample for sample in project.samples()}
+    assert samples["0"].matte_image()[0, 0] == 100, "the duplicate's matte, as the first input had none"
+    assert samples["1"].matte_image()[0, 0] == 101
+    assert samples["wall"].is_empty
+    assert not check(project).faults
+    before = project.freeze("v1")["content"]
+    write(np.full((96, 128, 3), 9, np.uint8), tmp_path / "other.png")
+    project.attach_matte(samples["1"].name, tmp_path / "other.png")
+    with pytest.raises(DataError, match="other content"):
+        project.freeze("v1")
+    assert project.version("v1")["content"] == before
+    (project.pictures / project.row(samples["0"].name)["matte"]).unlink()
+    assert [fault.kind for fault in check(project).faults] == ["missing"]
+    project.remove([samples["1"].name])
+    assert sorted(path.name for path in project.pictures.glob("*-matte*")) == []
+
+
+def test_a_matte_of_another_size_is_rejected_with_its_reason(tmp_path: Path) -> None:
+    cut = matted(tmp_path / "cut", side=50)
+    Project.create(tmp_path / "plain", task="mask").add([NewPicture(cut / "0.png")])
+    merged = merge([tmp_path / "plain", cut], tmp_path / "all")
+    assert "expected a matte of 128x96 pixels as its picture, got 128x50" in merged.inputs[1].rejected[0][1]
+    assert "got 128x50" in merged.unmatted[0][1], "of the duplicate, whose picture is there already"
+    assert len(Project.open(tmp_path / "all").rows()) == 2
 
 
 def test_copies_keep_their_parents(tmp_path: Path) -> None:

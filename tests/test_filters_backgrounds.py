@@ -324,6 +324,26 @@ def test_folders_that_cannot_serve(pictures, tmp_path):
     assert split_folder(f"{tmp_path}/missing:beach") is None
 
 
-def test_a_picture_of_nobody_still_gets_a_background():
-    frame = Frame(np.full((40, 60, 3), 90, np.uint8), faces=Faces.none(), matte=np.zeros((40, 60), np.float32))
-    assert render(frame, "sunset sea").image.std() > 5
+def test_a_picture_of_nobody_is_never_empty():
+    image = np.random.default_rng(1).integers(0, 255, (40, 60, 3), np.uint8)
+    frame = Frame(image, faces=Faces.none(), matte=np.zeros((40, 60), np.float32))
+    made = render(frame, "sunset sea")
+    assert np.array_equal(made.image, image)
+    assert made.notes == ("no person found, the photo keeps its background",)
+    poster = render(frame)
+    assert poster.image[300:700, 300:900].std() > 20
+    assert poster.notes == ("no person found, the photo is framed whole",)
+
+
+def test_4k_is_drawn_as_1080p_is():
+    assert all(motif.longest <= 1920 for motif in MOTIFS.values()), "so the two differ by how far they are enlarged alone"
+
+
+# One of each kind: soft, sharp, on a sky, scattered, fine.
+@pytest.mark.parametrize("word", ["gradient", "stripes", "sea", "snow", "texture"])
+def test_a_motif_in_4k_is_the_one_of_1080p(word):
+    small, large = paint([word], canvas(1920, 1080)), paint([word], canvas(3840, 2160))
+    assert large.shape == (2160, 3840, 3)
+    shrunk = [cv2.resize(picture, (480, 270), interpolation=cv2.INTER_AREA).astype(float) for picture in (small, large)]
+    assert np.corrcoef(shrunk[0].ravel(), shrunk[1].ravel())[0, 1] > 0.95
+    assert np.abs(shrunk[0] - shrunk[1]).mean() < 3

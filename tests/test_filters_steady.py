@@ -10,6 +10,7 @@ import pytest
 from painted_people import faces, portrait
 
 from mien.filters.effects import EFFECTS
+from mien.filters.poster import PosterDesign
 from mien.filters.preset import Preset
 from mien.filters.steady import SteadyFaces, SteadyMatte
 from mien.filters.stream import Filter
@@ -121,3 +122,40 @@ def test_privacy_holds_in_a_stream() -> None:
         x1, y1, x2, y2 = still.faces.boxes[0].astype(int)
         assert made.image[y1:y2, x1:x2].std(axis=(0, 1)).max() < 1
     assert EFFECTS["solid"].is_privacy
+
+
+@pytest.mark.parametrize("background", ["marble", "blurred stripes", "blue paper", None])
+def test_a_still_noisy_video_has_one_background(background: str | None) -> None:
+    random, stream = np.random.default_rng(2), Filter(Preset(background, poster=PosterDesign(240, grain=0)), is_stream=True)
+    still = portrait()
+    made = [stream(noisy(replace(still, index=n, time_s=n / 25), random)).image for n in range(4)]
+    away = np.zeros(made[0].shape[:2], bool)
+    away[:30, :30] = away[:30, -30:] = True
+    for image in made[1:]:
+        assert np.array_equal(image[away], made[0][away])
+
+
+def test_a_video_that_begins_and_ends_without_anybody() -> None:
+    stream = Filter(Preset(poster=PosterDesign(240, grain=0)), is_stream=True)
+    someone = portrait(400, 300)
+    nobody = replace(someone, matte=np.zeros_like(someone.matte), faces=Faces.none())
+    order = [nobody, nobody, someone, nobody, nobody, someone]
+    times = (0.0, 0.1, 0.2, 0.4, 2.0, 2.1)
+    made = [stream(replace(frame, index=n, time_s=t)) for n, (frame, t) in enumerate(zip(order, times, strict=True))]
+    assert len({frame.image.shape for frame in made}) == 1, "a video has one size"
+    assert np.array_equal(made[0].image, made[1].image)
+    assert np.array_equal(made[2].image, made[5].image), "the same layout when the person is back"
+    gone, away = made[3].image.astype(int), made[4].image.astype(int)
+    assert away[100:140, 80:200].std() > 5, "the picture itself, not an empty panel"
+    assert np.abs(gone - away).mean() > 3
+    assert "the photo is framed whole" in " ".join(made[4].notes)
+
+
+def test_a_background_that_was_put_in_stays_when_people_leave() -> None:
+    stream = Filter(Preset("marble"), is_stream=True)
+    still = portrait()
+    first = stream(still).image
+    left = stream(replace(still, matte=np.zeros_like(still.matte), faces=Faces.none(), index=1, time_s=3.0))
+    away = cv2.dilate(still.matte, np.ones((15, 15))) == 0
+    assert np.array_equal(left.image[away], first[away])
+    assert "no person found" in " ".join(left.notes)

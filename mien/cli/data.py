@@ -130,11 +130,15 @@ def merge(
     sources: Annotated[list[Path], typer.Argument(metavar="A B ...", help="Projects, ImageFolders or Parquet files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new project.")],
 ) -> None:
-    """Make one project of several, with every picture counted as kept, duplicate or rejected."""
+    """Make one project of several, with every picture counted as kept, duplicate or rejected; writes reports/merge.html."""
+    from mien.data.check_page import write_merge
     from mien.data.merge import merge as unite
+    from mien.data.project import Project
+    from mien.data.split import SPLITS
 
     with _bar() as bar:
         merged = unite(sources, output, progress=_on(bar, "pictures"))
+    page = write_merge(Project.open(output), merged)
     table = Table("input", "given", "kept", "duplicates", "rejected", box=box.SIMPLE_HEAD)
     for one in merged.inputs:
         cells = (one.source, one.given, one.kept, len(one.duplicates), len(one.rejected))
@@ -144,6 +148,18 @@ def merge(
     _list(
         "labelled differently", [(c.file_name, f"kept {c.kept}; {c.source} says {c.other}") for c in merged.contradictions]
     )
+    _list("without its matte", merged.unmatted)
+    if any(merged.parts.get(part) for part in SPLITS):
+        print("parts: " + ", ".join(f"{part or 'in none'} {merged.parts.get(part, 0)}" for part in (*SPLITS, "")))
+        for group in merged.moved[:_SHOWN]:
+            print(plain(f"was on several sides: {group}"))
+        if len(merged.moved) > _SHOWN:
+            print(f"was on several sides: and {len(merged.moved) - _SHOWN} more groups")
+        if merged.parts.get(""):
+            print(f"Note: {merged.parts['']} pictures are in no part yet; run: mien data split {output}")
+    if merged.mattes:
+        print(f"{merged.mattes} pictures have mattes")
+    print(page)
 
 
 @data.command(epilog=examples("mien data check masks", "mien data check masks --no-model"))
@@ -252,7 +268,11 @@ def freeze(
 
 @data.command(
     "import",
-    epilog=examples("mien data import masks downloads/coco", "mien data import masks photos --format class-folders"),
+    epilog=examples(
+        "mien data import masks downloads/coco",
+        "mien data import masks photos --format class-folders",
+        "mien data import masks masks-labelme --update",
+    ),
 )
 def import_(
     project: ProjectFolder,
@@ -268,6 +288,9 @@ def import_(
     find_faces: Annotated[
         bool, typer.Option(help="Find the face of pictures whose class is known but no box, with the face model.")
     ] = True,
+    update: Annotated[
+        bool, typer.Option("--update", help="Take the labels of pictures that are there already, edited in another tool.")
+    ] = False,
     model: Model = "faces",
     device: Device = "cpu",
     threads: Threads = 1,
@@ -280,9 +303,19 @@ def import_(
     finder = _finder(model, device, threads)[0] if find_faces else None
     with _bar() as bar:
         added, notes = import_pictures(
-            opened, source, format, attribute=attribute, model=finder, progress=_on(bar, "pictures")
+            opened,
+            source,
+            format,
+            attribute=attribute,
+            model=finder,
+            is_update=update,
+            progress=_on(bar, "pictures"),
         )
     _told(added)
+    if update:
+        print(f"{len(added.updated)} with new labels")
+    elif added.differing:
+        print(f"Note: {len(added.differing)} that were there already have other labels here; to take them, add --update")
     for note in notes:
         print(plain(f"Note: {note}"))
     if not added.kept and not added.duplicates:

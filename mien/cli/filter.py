@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from mien.cli.app import app
 from mien.cli.options import Device, Model, Overwrite, Sources, Threads, examples
 from mien.cli.report import Report, has_watcher, new_console, plain, progress_bar
-from mien.errors import MienError
+from mien.errors import InputError, MienError
 from mien.types import Failure, Frame
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Without options: a framed poster in the person's own colours, written beside the
         "mien filter selfie.jpg -o me.png --preset birthday",
         "mien filter party/ -o out --effect sunglasses,crown --when 'smile > 0.7' --caption auto",
         "mien filter street.jpg -o street.png --background none --effect pixelate",
+        "mien filter group.jpg -o out --each-person --background transparent",
         "mien filter clip.mp4 -o out.mp4 --background blur --look film",
     ),
 )
@@ -68,6 +70,10 @@ def filter(  # noqa: A001
         str | None, typer.Option(metavar="TEXT", help="Words on the picture; 'auto' chooses them by the faces.")
     ] = None,
     typeface: Annotated[str | None, typer.Option(help="Of the caption: serif, bold or hand.")] = None,
+    each_person: Annotated[
+        bool,
+        typer.Option("--each-person", help="A picture of each person in a group: NAME-1, NAME-2 ... from left to right."),
+    ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Chooses among results that suit equally well.")] = None,
     save_preset: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is asked for as a preset, .toml or .json.")
@@ -101,7 +107,11 @@ def filter(  # noqa: A001
     report = Report("result")
     photos = [(path, done) for path, done in zip(paths, outputs, strict=True) if not is_video(path)]
     videos = [(path, done) for path, done in zip(paths, outputs, strict=True) if is_video(path)]
-    if photos:
+    if each_person:
+        if videos:
+            raise InputError(f"{videos[0][0]}: expected photos with --each-person, got a video; leave the option out")
+        _filter_persons(photos, wanted, settings, report, overwrite=overwrite)
+    elif photos:
         _filter_photos(photos, wanted, settings, report)
     for path, done in videos:
         _filter_video(path, done, wanted, settings, report)
@@ -157,6 +167,35 @@ def _filter_photos(pairs: Sequence[tuple[Path, Path]], preset: Preset, settings:
         tracked = bar.track(results, total=len(pairs), description="pictures")
         for result, (_, done) in zip(tracked, pairs, strict=True):
             report.add(result, str(write(result, done)) if isinstance(result, Frame) else "-")
+
+
+def _filter_persons(
+    pairs: Sequence[tuple[Path, Path]], preset: Preset, settings: Settings, report: Report, *, overwrite: bool
+) -> None:
+    """Photos of groups: a result for each person; one that shows nobody gets a row that says so."""
+    from mien.media.sources import Photos
+    from mien.media.write import write
+    from mien.pipeline import each_filtered, filter_stages, run
+
+    for _, done in pairs:
+        old = [path for path in done.parent.glob(f"{glob.escape(done.stem)}-*") if path.stem[len(done.stem) + 1 :].isdigit()]
+        if old and not overwrite:
+            raise InputError(f"{old[0]}: already exists; choose another folder or add --overwrite")
+    *looking, last = filter_stages(settings, preset=preset)
+    results = run(Photos([path for path, _ in pairs]), looking)
+    with progress_bar(is_shown=has_watcher(len(pairs))) as bar:
+        tracked = bar.track(results, total=len(pairs), description="pictures")
+        for result, (_, done) in zip(tracked, pairs, strict=True):
+            if not isinstance(result, Frame):
+                report.add(result, "-")
+                continue
+            people = each_filtered(result, last)
+            for number, person in enumerate(people, 1):
+                report.add(person, str(write(person, done.with_name(f"{done.stem}-{number}{done.suffix}"))))
+            if not people:
+                report.add(
+                    Failure(result.source, InputError.kind, f"{result.source}: no person found, nothing was made"), "-"
+                )
 
 
 def _filter_video(path: Path, done: Path, preset: Preset, settings: Settings, report: Report) -> None:

@@ -33,7 +33,7 @@ MOST_SUSPECTS = 200
 LEAST_LOSS = 0.7
 """Disagreement with the model, 0 to about 5, from which on a label is a suspect: see `label_losses`."""
 FAULTS = {
-    "missing": "the picture file is not there",
+    "missing": "the picture's file, or its matte's, is not there",
     "unreadable": "the picture cannot be read",
     "changed": "the file is not the one that was added",
     "row": "the row is wrong",
@@ -93,7 +93,7 @@ def check(
     progress: called with how many pictures are done, and how many there are.
     """
     rows = project.rows()
-    result = Checked(len(rows))
+    result = Checked(len(rows), classes={name: Counter() for name in project.settings.classes})
     looks: list[tuple[float, ...]] = []
     samples: list[Sample] = []
     hashes = np.zeros((len(rows), 2), np.uint64)
@@ -117,6 +117,8 @@ def check(
         height, width = image.shape[:2]
         notes = face_faults(faces, width, height) + _answer_faults(project, sample)
         result.faults += [Fault("label", name, note) for note in notes]
+        if sample.matte is not None and not sample.matte.is_file():
+            result.faults.append(Fault("missing", name, f"its matte {sample.matte.name} is not there"))
         looks += [tuple(vars(look_of(image, f.box, f.keypoints)).values()) for f in faces if not f.is_ignored]
         if model is not None and sample.state == "labelled" and sample.faces is not None and not sample.parent:
             for loss, face, note in label_losses(faces, model(image), _question(project, described)):

@@ -1,4 +1,4 @@
-"""The pages that a check and a split leave in a project's ``reports/``."""
+"""The pages that a check, a split and a merge leave in a project's ``reports/``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.check import FAULTS, Checked, Suspect
+from mien.data.merge import Merged
 from mien.data.page import Page
 from mien.data.project import Project
 from mien.data.sample import FaceLabel, sample_from_row
@@ -67,6 +68,39 @@ def write_split(
         page.text(note, kind="bad")
     add_split(page, classes, found)
     return page.write(project.root / "reports" / "split.html")
+
+
+def write_merge(project: Project, merged: Merged) -> Path:
+    """The page ``reports/merge.html``."""
+    page = Page(f"{project.settings.name}: merged from {len(merged.inputs)} inputs")
+    cells = [(one.source, one.given, one.kept, len(one.duplicates), len(one.rejected)) for one in merged.inputs]
+    page.table(("input", "given", "kept", "duplicates", "rejected"), cells)
+    if any(merged.parts.get(part) for part in SPLITS):
+        page.heading("Split")
+        page.table(("part", "pictures"), [(part or "in none", merged.parts.get(part, 0)) for part in (*SPLITS, "")])
+        if merged.moved:
+            page.text(
+                f"{len(merged.moved)} groups were on several sides of the inputs' splits. Each is now in the part that most "
+                "of it was in; of equals test before validation before train."
+            )
+            moved = [
+                (", ".join(g.file_names[:20]), *(g.given.get(part, 0) for part in SPLITS), g.part) for g in merged.moved
+            ]
+            page.table(("pictures", *(f"were in {part}" for part in SPLITS), "now in"), moved)
+        else:
+            page.text("No group was on two sides.", kind="good")
+    if merged.contradictions:
+        page.heading("Labelled differently")
+        told = [(c.file_name, c.kept, c.source, c.other) for c in merged.contradictions]
+        page.table(("picture", "kept", "other input", "says"), told)
+    rejected = [(one.source, name, why) for one in merged.inputs for name, why in one.rejected]
+    if rejected:
+        page.heading("Rejected")
+        page.table(("input", "picture", "why"), rejected)
+    if merged.unmatted:
+        page.heading("Mattes that could not be taken")
+        page.table(("picture", "why"), merged.unmatted)
+    return page.write(project.root / "reports" / "merge.html")
 
 
 def add_split(page: Page, classes: Mapping[str, Counter[str]], found: Sequence[Proof]) -> None:

@@ -49,8 +49,8 @@ class NewPicture:
 
     picture: a file, encoded bytes (both are kept byte for byte), or an array (H, W, 3) uint8 RGB, which becomes a JPEG.
     name: what its file name begins with; its own name if empty.
-    labels: what is known of it; its faces, person, session, source and state count, its picture and name do not.
-        Without a state it is labelled when its faces are known.
+    labels: what is known of it; its faces, matte, person, session, source, split and state count, its picture and name do
+        not. Without a state it is labelled when its faces are known. The matte is copied, and must have the picture's size.
     """
 
     picture: Path | bytes | NDArray[np.uint8]
@@ -64,11 +64,14 @@ class Added:
 
     kept: the new rows. duplicates: names of those whose very bytes were there already, and the file that has them.
     rejected: names of those that could not be kept, and why.
+    differing: duplicates that came with other labels. updated: duplicates whose labels were taken (`import_pictures`).
     """
 
     kept: list[dict[str, Any]] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     rejected: list[tuple[str, str]] = field(default_factory=list)
+    differing: list[tuple[str, str]] = field(default_factory=list)
+    updated: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Project:
@@ -167,13 +170,21 @@ class Project:
             except (DataError, InputError) as error:
                 added.rejected.append((name, str(error)))
                 continue
+            matte = new.labels.matte if new.labels is not None else None
             with self._table.locked() as rows:
                 if known := self._file_with(row["sha256"], rows):
                     added.duplicates.append((name, known))
                     continue
+                try:
+                    matte_data = None if matte is None else _load_matte(matte, (row["width"], row["height"]))
+                except InputError as error:
+                    added.rejected.append((name, str(error)))
+                    continue
                 row["file_name"] = self._free_name(name, suffix, row["sha256"], rows)
                 with whole_file(self.pictures / row["file_name"]) as file:
                     file.write(data)
+                if matte_data is not None:
+                    row |= self._put_matte(row["file_name"], matte_data)
                 self._table.change([row])
                 self._by_hash[row["sha256"]] = row["file_name"]
             added.kept.append(row)
@@ -207,6 +218,26 @@ class Project:
             self._table.change([row])
             return row
 
+    def attach_matte(self, file_name: str, matte: Path) -> None:
+        """Give a picture a person matte, copied from a file; an older one goes.
+
+        Raises `DataError` and `InputError` for an unknown picture, and for a matte that cannot be read or has another size.
+        """
+        with self._table.locked() as rows:
+            row = _known(rows, file_name, self.root)
+            size = read(self.path(file_name))
+            data = _load_matte(matte, (size.width, size.height))
+            if row.get("matte"):
+                self.path(row["matte"]).unlink(missing_ok=True)
+            self._table.change([{**row, **self._put_matte(file_name, data)}])
+
+    def _put_matte(self, file_name: str, data: bytes) -> dict[str, str]:
+        """Write a matte beside its picture; gives what the row then says of it."""
+        name = f"{Path(file_name).stem}-matte{suffix_of(data)}"
+        with whole_file(self.pictures / name) as file:
+            file.write(data)
+        return {"matte": name, "matte_sha256": hashlib.sha256(data).hexdigest()}
+
     def assign(self, values: Mapping[str, Mapping[str, str]]) -> None:
         """Set texts that are no labels in the rows of these files, such as ``split``; "" takes one out. Revisions stay."""
         with self._table.locked() as rows:
@@ -229,11 +260,13 @@ class Project:
     def remove(self, file_names: Iterable[str]) -> None:
         """Take pictures out, their files too. Raises `DataError` for one that is not there; then none is taken."""
         with self._table.locked() as rows:
-            names = [_known(rows, file_name, self.root)["file_name"] for file_name in file_names]
-            self._table.change(removed=names)
+            gone = [_known(rows, file_name, self.root) for file_name in file_names]
+            self._table.change(removed=[row["file_name"] for row in gone])
             self._hashed_at = -1
-            for name in names:
-                self.path(name).unlink(missing_ok=True)
+            for row in gone:
+                for name in (row["file_name"], row.get("matte")):
+                    if name:
+                        self.path(name).unlink(missing_ok=True)
 
     def freeze(self, name: str) -> dict[str, Any]:
         """Write down all pictures and labels under a name, and give what was written back.
@@ -300,6 +333,8 @@ class Project:
                 told["faces"] = [self._face(face, name) for face in told["faces"]]
                 row["state"] = "labelled"
             row |= told
+            if new.labels.is_empty:
+                row["matte"] = None
         return row, data
 
     def _face(self, face: FaceLabel | Mapping[str, Any], where: str, by: str = "") -> dict[str, Any]:
@@ -352,8 +387,13 @@ def _known(rows: Mapping[str, dict[str, Any]], file_name: str, root: Path) -> di
 def content_hash(settings: ProjectSettings, rows: Iterable[Mapping[str, Any]]) -> str:
     """SHA-256 over what is asked, and over the pictures, labels and split of rows, in any order."""
     asked = [settings.task, settings.attribute, settings.classes, settings.keypoints]
-    told = sorted(json.dumps([row.get(key) for key in _CONTENT], sort_keys=True) for row in rows)
+    told = sorted(json.dumps([*map(row.get, _CONTENT), *_mattes(row)], sort_keys=True) for row in rows)
     return hashlib.sha256(json.dumps([asked, told]).encode()).hexdigest()
+
+
+def _mattes(row: Mapping[str, Any]) -> list[str]:
+    """The hash of a row's matte, where it has one."""
+    return [row["matte_sha256"]] if row.get("matte_sha256") else []
 
 
 _CONTENT = ("sha256", "split", "state", "faces", "labels", "person", "session", "group")
@@ -366,3 +406,14 @@ def _load(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be opened ({error.strerror or error})") from None
+
+
+def _load_matte(path: Path, size_wh: tuple[int, int]) -> bytes:
+    """The bytes of a matte. Raises `InputError` where it cannot be read or is not of that size."""
+    data = _load(path)
+    matte = read(data)
+    if (matte.width, matte.height) != size_wh:
+        raise InputError(
+            f"{path}: expected a matte of {size_wh[0]}x{size_wh[1]} pixels as its picture, got {matte.width}x{matte.height}"
+        )
+    return data

@@ -48,9 +48,12 @@ def page_size(long_side: int, is_landscape: bool) -> tuple[int, int]:
     return (long_side, short_side) if is_landscape else (short_side, long_side)
 
 
-def lay_out_photo(width: int, height: int, long_side: int) -> Layout:
-    """A whole photo in the panel, for a picture without people; extreme shapes lose their ends."""
-    page = page_size(long_side, width > height)
+def lay_out_photo(width: int, height: int, long_side: int, page: tuple[int, int] | None = None) -> Layout:
+    """A whole photo in the panel, for a picture without people; extreme shapes lose their ends.
+
+    page: (width, height) where it is given already, as in a video.
+    """
+    page = page or page_size(long_side, width > height)
     unit = min(page)
     ratio = float(np.clip(width / height, *_PHOTO_RATIOS))
     room = (page[0] - 2 * _SIDE_MARGIN * unit, page[1] - (_SIDE_MARGIN + _BOTTOM_MARGIN) * unit)
@@ -65,16 +68,19 @@ def lay_out_photo(width: int, height: int, long_side: int) -> Layout:
     return Layout(page, panel, scale, shift, False, (centre[0], centre[1], unit / 4))
 
 
-def lay_out_subject(subject: Subject, long_side: int, pop_out: float, corner: float) -> Layout:
+def lay_out_subject(
+    subject: Subject, long_side: int, pop_out: float, corner: float, page: tuple[int, int] | None = None
+) -> Layout:
     """Place people so that heads stand over the panel's top edge and no cut of the photo's border is seen.
 
     A border of the photo that cuts somebody lies on the panel's edge or beyond it; the panel grows narrower for that, and
     the person larger only when it would get too narrow.
 
     pop_out: share of the highest head above the panel's top edge, in [0, 1]; less where that would show a cut or something
-    wider than the panel. corner: radius of the panel's corners as a share of the page's short side.
+    wider than the panel. corner: radius of the panel's corners as a share of the page's short side. page: (width, height)
+    where it is given already, as in a video.
     """
-    page = _page(subject, long_side)
+    page = page or _page(subject, long_side)
     unit = min(page)
     clearance = max(_CLEARANCE, corner) * unit
     bottom = float(page[1] - round(_BOTTOM_MARGIN * unit))

@@ -81,15 +81,27 @@ class PosterPlan:
     is_photo: bool
 
 
-def plan_poster(image: Image, matte: Plane, faces: Faces | None, seed: int, design: PosterDesign) -> PosterPlan:
-    """Choose layout and colours for the people in a picture; arguments as of `draw_poster`."""
+def plan_poster(
+    image: Image,
+    matte: Plane,
+    faces: Faces | None,
+    seed: int,
+    design: PosterDesign,
+    *,
+    page: tuple[int, int] | None = None,
+    scheme: Scheme | None = None,
+) -> PosterPlan:
+    """Choose layout and colours for the people in a picture; arguments as of `draw_poster`.
+
+    page: (width, height) in pixels, and scheme: where they are given already, by an earlier frame of a video.
+    """
     subject = find_subject(matte, faces)
     if subject is None:
-        layout = lay_out_photo(image.shape[1], image.shape[0], design.long_side)
+        layout = lay_out_photo(image.shape[1], image.shape[0], design.long_side, page)
         matte = np.ones_like(matte)
     else:
-        layout = lay_out_subject(subject, design.long_side, design.pop_out, design.corner)
-    return PosterPlan(layout, choose_scheme(image, matte, seed), subject is None)
+        layout = lay_out_subject(subject, design.long_side, design.pop_out, design.corner, page)
+    return PosterPlan(layout, scheme or choose_scheme(image, matte, seed), subject is None)
 
 
 def draw_poster(

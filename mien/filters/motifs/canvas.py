@@ -6,7 +6,7 @@ Nothing here depends on how many pixels there are, so a picture of one seed has 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -29,6 +29,7 @@ _HORIZON_SHARES = (0.44, 0.68)
 _SPLINE_DEVIATION = 0.479
 _RAMP_STEPS = 1024
 _FINEST_CELL_PX = 1.6
+_STRIP_PIXELS = 16_384
 _GENTLE_PULL, _MOST_TURN_DEG = 0.35, 28.0
 _NAMED_SPREAD = 0.35
 
@@ -154,6 +155,11 @@ class Canvas:
             cells *= 2.03
         return np.asarray(total * np.float32(np.sqrt(1 - gain * gain)), np.float32)
 
+    def away(self, x: float, y: float) -> Plane:
+        """How far each pixel is from a place, in units, (H, W)."""
+        across, down = self.x - np.float32(x), self.y - np.float32(y)
+        return np.asarray(np.sqrt(across * across + down * down), np.float32)
+
     def moved(self, field: Plane, right: Plane | float, down: Plane | float) -> Plane:
         """A field looked up elsewhere: at each pixel's place plus (right, down) in units."""
         to_x = np.broadcast_to(self.x * self.unit - 0.5 + np.float32(self.unit) * right, self.shape).astype(np.float32)
@@ -161,13 +167,14 @@ class Canvas:
         return np.asarray(cv2.remap(field, to_x, to_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)
 
     def blurred(self, field: Plane, reach: float) -> Plane:
-        """A field, (H, W) or (H, W, C), smoothed by a Gaussian of ``reach`` units; worked out on a smaller copy."""
+        """A field, (h, w) or (h, w, C), smoothed by a Gaussian of ``reach`` units; worked out on a smaller copy."""
         deviation = reach * self.unit
         step = max(1, int(deviation / 3))
-        size = (max(1, self.size_wh[0] // step), max(1, self.size_wh[1] // step))
+        own = (field.shape[1], field.shape[0])
+        size = (max(1, own[0] // step), max(1, own[1] // step))
         small = cv2.resize(field, size, interpolation=cv2.INTER_AREA) if step > 1 else field
         soft = cv2.GaussianBlur(small, (0, 0), max(deviation / step, 0.3))
-        return np.asarray(cv2.resize(soft, self.size_wh, interpolation=cv2.INTER_LINEAR) if step > 1 else soft, np.float32)
+        return np.asarray(cv2.resize(soft, own, interpolation=cv2.INTER_LINEAR) if step > 1 else soft, np.float32)
 
     def cover(self, away: Plane) -> Plane:
         """Coverage in [0, 1] of a shape from the signed distance to it in units (below 0 inside), smooth over one pixel."""
@@ -235,9 +242,13 @@ def mixed(under: Picture, over: Picture | Plane, cover: Plane) -> Picture:
     weight = np.asarray(cover, np.float32)
     if over.ndim == 3:
         return np.asarray(cv2.blendLinear(np.asarray(over, np.float32), under, weight, 1 - weight), np.float32)
-    result = np.subtract(np.asarray(over, np.float32), under)
-    result *= weight[..., None]
-    result += under
+    result = np.empty(under.shape, np.float32)
+    red, green, blue = (float(value) for value in over)
+    for rows in _strips(under.shape):
+        part, own = _plane(weight, rows, under.shape), np.asarray(under[rows], np.float32)
+        rest = 1 - part
+        cv2.multiply(own, cv2.merge([rest, rest, rest]), dst=result[rows])
+        result[rows] += cv2.merge([part * red, part * green, part * blue])
     return result
 
 
@@ -246,18 +257,39 @@ def screened(under: Picture, light: Picture | Plane, colour: Plane | None = None
 
     light: (H, W, 3), or (H, W) of one sRGB ``colour``, (3,).
     """
-    result = 1 - under
-    if colour is None:
-        result *= np.minimum(light, 1)
-    else:
-        result *= np.asarray(np.clip(light, 0, 1), np.float32)[..., None] * np.asarray(colour, np.float32)
-    result += under
-    return np.asarray(result, np.float32)
+    result = np.empty(under.shape, np.float32)
+    for rows in _strips(under.shape):
+        own = np.asarray(under[rows], np.float32)
+        if colour is None:
+            add = np.minimum(light[rows], 1).astype(np.float32, copy=False)
+        else:
+            level = np.clip(_plane(light, rows, under.shape), 0, 1)
+            add = cv2.merge([level * float(value) for value in colour])
+        cv2.multiply(1 - own, add, dst=result[rows])
+        result[rows] += own
+    return result
 
 
 def scaled(picture: Picture, gain: Plane) -> Picture:
     """A picture made lighter or darker, (H, W, 3) in [0, 1]; gain: (H, W), 1 leaves it."""
-    return np.asarray(np.minimum(picture * np.asarray(gain, np.float32)[..., None], 1), np.float32)
+    result = np.empty(picture.shape, np.float32)
+    for rows in _strips(picture.shape):
+        part = _plane(gain, rows, picture.shape)
+        cv2.multiply(np.asarray(picture[rows], np.float32), cv2.merge([part, part, part]), dst=result[rows])
+        np.minimum(result[rows], 1, out=result[rows])
+    return result
+
+
+def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows that are worked on together: few enough that what is between two steps stays in the processor's cache."""
+    count = max(1, _STRIP_PIXELS // max(1, shape[1]))
+    return (slice(top, min(top + count, shape[0])) for top in range(0, shape[0], count))
+
+
+def _plane(field: Plane, rows: slice, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Rows of a field that may be one row or one column only, (rows, W) float32."""
+    part = field[rows] if field.shape[0] == shape[0] else field
+    return np.ascontiguousarray(np.broadcast_to(part, (rows.stop - rows.start, shape[1])), np.float32)
 
 
 def _turn(hue: Plane | float, origin: float) -> Plane:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from mien.filters.motifs.canvas import Canvas, Picture, Plane, mixed, screened, smoothstep, srgb_of
@@ -45,20 +46,36 @@ def _street(canvas: Canvas, below: Picture, random: np.random.Generator, share: 
     foot = canvas.horizon + 0.05 + 0.42 * share * (canvas.height - canvas.horizon)
     block = np.minimum(np.searchsorted(edges, canvas.x[0]), count - 1)
     roof = foot - heights[block][None].astype(np.float32)
-    cover = canvas.cover(roof - canvas.y)
+    # Only the rows between the highest roof and what hides the street are drawn.
+    reach = (0.0035, 0.0028, 0.0022)[round(share * 2)]
+    rows = slice(_row(canvas, float(roof.min()) - 4 * reach), canvas.size_wh[1])
+    if rows.start >= rows.stop:
+        return below
+    y, behind = canvas.y[rows], np.ascontiguousarray(below[rows])
+    cover = canvas.cover(roof - y)
     cell_x, cell_y = 0.0125 + 0.007 * share, 0.0175 + 0.009 * share
     left = np.concatenate([[-wide], edges])[block][None].astype(np.float32)
-    at_x, at_y = (canvas.x - left) / np.float32(cell_x), (canvas.y - roof) / np.float32(cell_y)
+    at_x, at_y = (canvas.x - left) / np.float32(cell_x), (y - roof) / np.float32(cell_y)
     column, row = np.floor(at_x).astype(np.int32), np.floor(at_y).astype(np.int32)
     table = random.random((128, 128)).astype(np.float32)
-    chance = table[(row * 5 + block[None].astype(np.int32) * 17) % 128, (column + block[None].astype(np.int32) * 11) % 128]
+    house = block[None].astype(np.int32)
+    chance = np.take(table, ((row * 5 + house * 17) & 127) * 128 + ((column + house * 11) & 127))
     open_x = smoothstep(0.5, 0.3, np.abs(at_x - column - 0.5))
     open_y = smoothstep(0.5, 0.32, np.abs(at_y - row - 0.5))
-    lit = (chance > 0.56) * open_x * open_y * (at_y > 0.7) * (0.35 + 0.65 * (chance * 7.3 % 1))
+    tint = np.float32(7.3) * chance
+    lit = ((chance > 0.56) & (at_y > 0.7)) * (np.float32(0.35) + np.float32(0.65) * (tint - np.floor(tint)))
+    lit = np.asarray(lit * open_x * open_y, np.float32)
     wall = srgb_of((0.20 - 0.07 * share, 0.045, canvas.natural(((0.0, (0.2, 0.04, 275.0)),))[0][1][2]))
     tone = horizon_haze(below, canvas) * np.float32(0.34 * (1 - share)) + wall * np.float32(0.55 + 0.45 * share)
-    fade = np.clip(1.15 - 0.55 * (canvas.y - foot + 0.3), 0.4, 1)
-    body = screened(np.broadcast_to(tone, below.shape).astype(np.float32), lit * fade * (0.62 + 0.28 * share), lamps[1])
-    body = mixed(body, lamps[2] * np.float32(0.8), 0.35 * lit * (chance % 0.1 > 0.075))
-    reach = (0.0035, 0.0028, 0.0022)[round(share * 2)]
-    return mixed(below, canvas.blurred(body, reach), canvas.blurred(cover, 0.0015))
+    fade = np.clip(1.15 - 0.55 * (y - np.float32(foot - 0.3)), 0.4, 1) * np.float32(0.62 + 0.28 * share)
+    body = cv2.merge(
+        [float(dark) + lit * fade * float((1 - dark) * lamp) for dark, lamp in zip(tone, lamps[1], strict=True)]
+    )
+    body = mixed(body, lamps[2] * np.float32(0.8), np.float32(0.35) * lit * (chance % np.float32(0.1) > 0.075))
+    street = mixed(behind, canvas.blurred(body, reach), canvas.blurred(cover, 0.0015))
+    return np.concatenate([below[: rows.start], street])
+
+
+def _row(canvas: Canvas, y: float) -> int:
+    """The row of pixels at a height in units, within the picture."""
+    return int(min(max(y * canvas.unit, 0), canvas.size_wh[1]))

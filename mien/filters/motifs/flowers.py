@@ -31,7 +31,7 @@ def flowers(canvas: Canvas, below: Picture) -> Picture:
         shifted(base, 0.66 - base[0], 1.1),
     ]
     leaf = canvas.natural(((0.0, (0.40, 0.075, 145.0)), (1.0, (0.56, 0.085, 135.0))))
-    picture = below.copy()
+    picture = _bytes(below)
     area = canvas.width * canvas.height
     greens = [tuple(a + (b - a) * share for a, b in zip(leaf[0][1], leaf[1][1], strict=True)) for share in (0.0, 0.5, 1.0)]
     leaves = [[_dyed(_leaf(kind), (tone[0], tone[1], tone[2])) for tone in greens] for kind in range(3)]
@@ -43,7 +43,7 @@ def flowers(canvas: Canvas, below: Picture) -> Picture:
         green = int(random.integers(3))
         if canvas.is_overlay and not _is_garland(canvas, x, y, 0.02):
             continue
-        stamp(picture, *leaves[kind][green], (x * canvas.unit, y * canvas.unit), size * canvas.unit, turn)
+        stamp(picture, leaves[kind][green], (x * canvas.unit, y * canvas.unit), size * canvas.unit, turn)
     dyed = [[_dyed(_blossom(kind), tone) for tone in tones] for kind in range(_KINDS)]
     places = (
         scatter_evenly(canvas.random("blossoms"), int(_BLOSSOMS_IN_UNIT * area) + 4, canvas.width + 0.2, canvas.height + 0.2)
@@ -63,12 +63,14 @@ def flowers(canvas: Canvas, below: Picture) -> Picture:
         size = (0.095 + 0.115 * share) * canvas.unit
         at = (x * canvas.unit, y * canvas.unit)
         drop = (at[0] - 0.05 * size * canvas.light_side, at[1] + 0.07 * size)
-        stamp_shade(picture, shade, drop, 1.22 * size, 0.5)
-        stamp(picture, *dyed[kind][tone], at, size, turn)
+        stamp_shade(picture, shade, drop, 1.22 * size)
+        stamp(picture, dyed[kind][tone], at, size, turn)
+    finished = picture.astype(np.float32)
+    finished *= np.float32(1 / 255)
     if canvas.is_overlay:
-        return picture
-    away = np.hypot(canvas.x - canvas.head[0], canvas.y - canvas.head[1]) / max(canvas.width, canvas.height)
-    return scaled(picture, 1.04 - 0.30 * smoothstep(0.25, 0.95, away))
+        return finished
+    away = canvas.away(canvas.head[0], canvas.head[1]) / np.float32(max(canvas.width, canvas.height))
+    return scaled(finished, 1.04 - 0.30 * smoothstep(0.25, 0.95, away))
 
 
 def _is_garland(canvas: Canvas, x: float, y: float, slack: float) -> bool:
@@ -82,8 +84,8 @@ def _is_garland(canvas: Canvas, x: float, y: float, slack: float) -> bool:
     )
 
 
-def _dyed(shape: tuple[Plane, Plane, Plane], tone: tuple[float, float, float]) -> tuple[Picture, Plane]:
-    """A sprite of one colour: dark in its depths, pale at its rims, with golden stamens."""
+def _dyed(shape: tuple[Plane, Plane, Plane], tone: tuple[float, float, float]) -> NDArray[np.uint8]:
+    """A sprite of one colour, as `stamp` takes it: dark in its depths, pale at its rims, with golden stamens."""
     level, alpha, centre = shape
     level_of, chroma, hue = tone
     stops = [
@@ -93,7 +95,14 @@ def _dyed(shape: tuple[Plane, Plane, Plane], tone: tuple[float, float, float]) -
         (1.0, (min(0.98, level_of + 0.09), chroma * 0.6, hue + 4)),
     ]
     picture = ramp(level, stops)
-    return mixed(picture, ramp(level, [(0.0, (0.45, 0.09, 60.0)), (1.0, (0.90, 0.12, 92.0))]), centre), alpha
+    if centre.any():
+        picture = mixed(picture, ramp(level, [(0.0, (0.45, 0.09, 60.0)), (1.0, (0.90, 0.12, 92.0))]), centre)
+    return _bytes(np.dstack([picture * alpha[..., None], alpha]))
+
+
+def _bytes(picture: Picture) -> NDArray[np.uint8]:
+    """[0, 1] as 0 to 255, rounded."""
+    return np.asarray(cv2.convertScaleAbs(picture, alpha=255), np.uint8)
 
 
 @lru_cache(maxsize=_KINDS)
@@ -109,12 +118,14 @@ def _blossom(kind: int) -> tuple[Plane, Plane, Plane]:
         start = random.uniform(0, 6.28)
         for petal in random.permutation(petals):
             middle = start + 2 * np.pi * petal / petals + random.uniform(-0.06, 0.06)
-            turn = (angle - middle + np.pi) % (2 * np.pi) - np.pi
             wide = 1.32 * np.pi / petals
             reach = outer * random.uniform(0.93, 1.03)
+            part = _sector(middle, wide, reach)
+            turn = (angle[part] - np.float32(middle) + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)
+            far = away[part]
             tip = reach * np.clip(1 - (np.abs(turn) / wide) ** (2.6 * shape), 0, 1) ** (0.42 * shape)
-            cover = np.clip((tip - away) * _SIDE / 3.2 + 0.5, 0, 1)
-            along = np.clip(away / np.maximum(tip, 1e-3), 0, 1)
+            cover = np.clip((tip - far) * _SIDE / 3.2 + 0.5, 0, 1)
+            along = np.clip(far / np.maximum(tip, 1e-3), 0, 1)
             fold = 0.5 + 0.5 * np.cos(np.clip(turn / wide, -1, 1) * np.pi)
             lines = 0.05 * np.sin(turn * 34 + petal) * along
             tone = (
@@ -125,15 +136,26 @@ def _blossom(kind: int) -> tuple[Plane, Plane, Plane]:
                 + 0.14 * smoothstep(0.86, 1.0, along)
                 - 0.10 * (turn > 0) * (1 - fold)
             )
-            shadow = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), 4.5)
-            level *= 1 - 0.34 * shadow * (1 - cover)
-            level += (tone - level) * cover
-            alpha = np.maximum(alpha, cover)
+            shadow = cv2.GaussianBlur(cover.astype(np.float32), (0, 0), 4.5, borderType=cv2.BORDER_CONSTANT)
+            level[part] *= 1 - 0.34 * shadow * (1 - cover)
+            level[part] += (tone - level[part]) * cover
+            alpha[part] = np.maximum(alpha[part], cover)
     heart = 0.17 if rings <= 3 else 0.0
     dots = np.sin(x * 58 + 2 * np.sin(y * 30)) * np.sin(y * 61 + 2 * np.sin(x * 27))
     centre = smoothstep(heart + 0.03, heart - 0.03, away) if heart else np.zeros_like(x)
     level = np.where(centre > 0.3, 0.45 + 0.45 * dots, level)
     return np.clip(level, 0, 1).astype(np.float32), alpha.astype(np.float32), np.asarray(centre, np.float32)
+
+
+def _sector(middle: float, wide: float, reach: float) -> tuple[slice, slice]:
+    """The rows and columns of a sprite that a petal and its shadow touch; ``middle`` and ``wide`` in radians."""
+    angles = middle + np.linspace(-min(wide, np.pi), min(wide, np.pi), 33)
+    across, down = np.append(reach * np.cos(angles), 0), np.append(reach * np.sin(angles), 0)
+    first, last = (
+        [int(np.clip((limit + 1) / 2 * _SIDE + slack, 0, _SIDE)) for limit in limits]
+        for limits, slack in (((across.min(), down.min()), -15), ((across.max(), down.max()), 16))
+    )
+    return slice(first[1], last[1]), slice(first[0], last[0])
 
 
 @lru_cache(maxsize=3)
@@ -150,7 +172,7 @@ def _leaf(kind: int) -> tuple[Plane, Plane, Plane]:
 
 
 @lru_cache(maxsize=1)
-def _shade() -> NDArray[np.float32]:
-    """(64, 64): the soft shadow of a blossom."""
+def _shade() -> NDArray[np.uint8]:
+    """(64, 64): what the soft shadow of a blossom leaves of the light, 255 for all."""
     y, x = (np.mgrid[0:64, 0:64].astype(np.float32) + 0.5) / 32 - 1
-    return np.asarray(smoothstep(1.0, 0.45, np.hypot(x, y)), np.float32)
+    return _bytes(1 - np.float32(0.5) * smoothstep(1.0, 0.45, np.hypot(x, y)))

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.filters.motifs.canvas import Canvas, Picture, Plane, mixed, ramp, scaled, screened, smoothstep, srgb_of
 from mien.filters.motifs.motif import FINE, register
@@ -131,18 +132,20 @@ def forest(canvas: Canvas, below: Picture) -> Picture:
         crest = canvas.profile(f"hill{layer}", 1.1 + 0.4 * layer, 3)
         foot = canvas.horizon - 0.10 + 0.06 * crest + share * (canvas.height - canvas.horizon) * 0.80
         size = 0.20 + 0.42 * share**1.3
-        cover = canvas.cover(np.broadcast_to(foot - canvas.y, canvas.shape))
+        stand = np.asarray(cv2.convertScaleAbs(canvas.cover(foot - canvas.y), alpha=255), np.uint8)
         count = int(canvas.width * (5.2 / size) * (1.15 - 0.35 * share)) + 2
         for x in (np.arange(count) + random.uniform(-0.45, 0.45, count)) / (count - 1) * canvas.width * 1.04 - 0.02:
             column = int(np.clip(x * canvas.unit, 0, canvas.size_wh[0] - 1))
             tall = size * random.uniform(0.55, 1.1)
             place = (x * canvas.unit, (foot[0, column] + 0.09 * tall + 0.01 - tall / 2) * canvas.unit)
-            stamp_cover(cover, _fir(int(random.integers(6))), place, tall * canvas.unit)
+            stamp_cover(stand, _fir(int(random.integers(6))), place, tall * canvas.unit)
+        cover = stand.astype(np.float32) * np.float32(1 / 255)
         cover = cv2.GaussianBlur(cover, (0, 0), max(0.3, (0.0022 - 0.0016 * share) * canvas.unit))
         tone = haze + (greens[0] + (greens[1] - greens[0]) * (1 - share) - haze) * np.float32(0.26 + 0.74 * share)
         mist = smoothstep(-0.14, 0.20, canvas.y - foot) * (0.70 - 0.50 * share)
-        body = mixed(np.broadcast_to(tone, below.shape).astype(np.float32), haze, np.broadcast_to(mist, canvas.shape))
-        picture = mixed(picture, body, cover)
+        body = cv2.merge([part + (air - part) * mist for part, air in zip(tone, haze, strict=True)])
+        top = max(0, int(np.flatnonzero(cover.any(axis=1))[0])) if cover.any() else canvas.size_wh[1]
+        picture = np.concatenate([picture[:top], mixed(picture[top:], body[top:], cover[top:])])
     slant = (canvas.x - canvas.light_side * 0.55 * (canvas.height - canvas.y)) * 40
     beams = np.convolve(canvas.random("rays").standard_normal(2048), np.hanning(7), "same")
     beams = np.interp(np.arange(0, 2048, 0.125), np.arange(2048), beams).astype(np.float32)
@@ -151,7 +154,7 @@ def forest(canvas: Canvas, below: Picture) -> Picture:
 
 
 @lru_cache(maxsize=8)
-def _fir(kind: int) -> Plane:
+def _fir(kind: int) -> NDArray[np.uint8]:
     """(256, 256) coverage of one fir: branches in tiers that hang and end unevenly."""
     random = np.random.default_rng([kind, 77])
     y, x = np.mgrid[0:256, 0:256].astype(np.float32) / 255
@@ -163,4 +166,4 @@ def _fir(kind: int) -> Plane:
     half = 0.235 * np.clip((y - 0.02) / 0.93, 0, 1) ** 0.86 * (0.52 + 0.48 * tier) * (1 + 0.16 * ragged)
     branches = np.clip((half - np.abs(x)) * 150 + 0.5, 0, 1) * (y < 0.94)
     trunk = np.clip((0.010 + 0.012 * y - np.abs(x)) * 255, 0, 1) * (y > 0.05)
-    return np.asarray(np.maximum(branches, trunk), np.float32)
+    return np.asarray(cv2.convertScaleAbs(np.maximum(branches, trunk), alpha=255), np.uint8)

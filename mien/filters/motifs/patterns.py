@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -9,8 +11,11 @@ from mien.filters.motifs.canvas import Canvas, Picture, Plane, mixed, ramp, scal
 from mien.filters.motifs.motif import FINE, SHARP, register
 
 _STRIPE, _WAVE_LAYERS, _TILE = 0.115, 7, 0.086
+_STRIPE_STEPS = 4
 _DOT = 0.021
 _DOT_ANGLE_DEG = 24.0
+_GLOW_PX, _GLOW_UNIT_PX = 3, 720
+"""Soft light is drawn this many times smaller in a picture of that many pixels a unit."""
 
 
 @register("studio")
@@ -30,8 +35,6 @@ def studio(canvas: Canvas, _: Picture) -> Picture:
 @register("stripes", longest=SHARP)
 def stripes(canvas: Canvas, _: Picture) -> Picture:
     """Slanting bands of cut paper in the scheme's colours, wide and narrow by turns, each with the shadow of the next."""
-    slant = canvas.light_side * np.float32(0.62)
-    along = (canvas.x + slant * canvas.y) / np.float32(np.hypot(1, 0.62)) + 10
     scheme = canvas.scheme
     colours = [
         shifted(scheme.base, 0.0),
@@ -43,17 +46,23 @@ def stripes(canvas: Canvas, _: Picture) -> Picture:
     ]
     widths = np.array([1.0, 0.55, 0.30, 1.15, 0.30, 0.75]) * _STRIPE
     ends = np.cumsum(widths).astype(np.float32)
-    at = along % ends[-1]
-    band = np.searchsorted(ends, at.ravel(), side="right").reshape(at.shape).clip(0, len(widths) - 1)
-    starts = np.concatenate([[0], ends[:-1]]).astype(np.float32)
-    inside = at - starts[band]
+    # All but the light is the same along a band, so one row across the bands is drawn and then laid out slanting.
+    count = max(len(widths), round(float(ends[-1]) * _STRIPE_STEPS * canvas.unit))
+    step = float(ends[-1]) / count
+    at = (np.arange(count, dtype=np.float32) + 0.5) * np.float32(step)
+    band = np.searchsorted(ends, at, side="right").clip(0, len(widths) - 1)
+    inside = at - np.concatenate([[0], ends[:-1]]).astype(np.float32)[band]
     tones = srgb_of(colours)
-    picture = tones[band]
     previous = tones[(band - 1) % len(widths)]
-    picture = previous + (picture - previous) * np.clip(inside * np.float32(canvas.unit) + 0.5, 0, 1)[..., None]
-    shade = 1 - 0.20 * np.exp(-inside / 0.012) - 0.05 * np.exp(-inside / 0.05)
-    light = 1.04 - 0.10 * np.hypot(canvas.x - canvas.head[0], canvas.y - canvas.head[1]) / max(canvas.width, canvas.height)
-    return scaled(picture, shade * light)
+    row = previous + (tones[band] - previous) * np.clip(inside * np.float32(canvas.unit) + 0.5, 0, 1)[:, None]
+    row *= (1 - 0.20 * np.exp(-inside / 0.012) - 0.05 * np.exp(-inside / 0.05))[:, None]
+    slant = np.array([1.0, 0.62 * canvas.light_side]) / np.hypot(1, 0.62)
+    start = (10 + slant.sum() * 0.5 / canvas.unit) / step - 0.5
+    move = np.array([[*(slant / canvas.unit / step), start % count], [0, 0, 0]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    bands = cv2.warpAffine(row[None].astype(np.float32), move, canvas.size_wh, flags=how, borderMode=cv2.BORDER_WRAP)
+    away = canvas.away(canvas.head[0], canvas.head[1])
+    return scaled(np.asarray(bands, np.float32), 1.04 - np.float32(0.10 / max(canvas.width, canvas.height)) * away)
 
 
 @register("waves", layer="land", longest=SHARP)
@@ -82,10 +91,13 @@ def waves(canvas: Canvas, below: Picture) -> Picture:
         under = canvas.y[rows] - crest
         if not under.size:
             continue
-        shade = 1 - 0.30 * np.exp(np.minimum(under, 0) * np.float32(1 / 0.034))
+        cover = canvas.cover(-under)
+        left = (1 - cover) * (1 - np.float32(0.30) * np.exp(np.minimum(under, 0) * np.float32(1 / 0.034)))
         deep = np.maximum(under, 0)
-        edge = 1 + 0.10 * np.exp(deep * np.float32(-1 / 0.006)) + 0.05 * np.exp(deep * np.float32(-1 / 0.09))
-        picture[rows] = mixed(scaled(picture[rows], shade), np.minimum(tone * edge[..., None], 1), canvas.cover(-under))
+        edge = 1 + np.float32(0.10) * np.exp(deep * np.float32(-1 / 0.006))
+        edge += np.float32(0.05) * np.exp(deep * np.float32(-1 / 0.09))
+        sheet = cv2.merge([np.minimum(edge * np.float32(part), 1) * cover for part in tone])
+        picture[rows] = cv2.multiply(picture[rows], cv2.merge([left, left, left])) + sheet
     return picture
 
 
@@ -157,42 +169,63 @@ def halftone(canvas: Canvas, below: Picture) -> Picture:
 @register("neon", layer="scatter", ground=("night",), longest=FINE)
 def neon(canvas: Canvas, below: Picture) -> Picture:
     """Glass tubes of light round the head and along the sides, their glow in the haze and on a brick wall."""
-    x, y, radius = canvas.head
+    _x, _y, radius = canvas.head
     scheme = canvas.scheme
     first = srgb_of((0.70, 0.24, float(scheme.accent[2])))
     second = srgb_of((0.74, 0.19, float((scheme.base[2] + (0 if canvas.is_named else 15)) % 360)))
     ring = float(np.clip(1.75 * radius, 0.24, 0.42))
-    circle = np.abs(np.hypot(canvas.x - x, canvas.y - y) - ring)
-    inner = np.abs(np.hypot(canvas.x - x, canvas.y - y) - ring - 0.045)
-    angle = np.arctan2(canvas.y - y, canvas.x - x)
-    gap = np.abs((angle - 0.9 * canvas.light_side + np.pi) % (2 * np.pi) - np.pi)
-    inner = inner + 0.5 * smoothstep(1.75, 1.6, gap)
-    bars: Plane = np.full(canvas.shape, 9.0, np.float32)
-    for number in range(3):
-        for side in (-1, 1):
-            centre = x + side * (ring + 0.20 + 0.10 * number)
-            lean = canvas.x - centre - side * 0.25 * (canvas.y - y)
-            past = np.maximum(np.abs(canvas.y - y - 0.06 * number) - (0.34 - 0.07 * number), 0)
-            bars = np.minimum(bars, np.hypot(lean, past))
+    # What glows softly is worked out on a smaller picture; only the tubes themselves need every pixel.
+    step = max(1, int(_GLOW_PX * canvas.unit / _GLOW_UNIT_PX))
+    small = replace(canvas, size_wh=(max(1, canvas.size_wh[0] // step), max(1, canvas.size_wh[1] // step)))
     if not canvas.is_overlay:
         below = _bricks(canvas)
+    circle, inner, bars = _tubes(small, ring)
     wide = 0.55 * _falloff(circle, 0.16) + 0.35 * _falloff(inner, 0.10)
-    lit = np.float32(0.10) + wide[..., None] * first + (0.40 * _falloff(bars, 0.13))[..., None] * second
+    lit = np.float32(0.10) + _tinted(wide, first) + _tinted(0.40 * _falloff(bars, 0.13), second)
+    lit = cv2.resize(lit, canvas.size_wh, interpolation=cv2.INTER_LINEAR)
+    glow = _tinted(0.50 * _falloff(circle, 0.030), first) + _tinted(0.50 * _falloff(inner, 0.030), second)
+    glow += _tinted(0.50 * _falloff(bars, 0.030), second)
+    light = cv2.resize(glow, canvas.size_wh, interpolation=cv2.INTER_CUBIC)
     picture = (
-        np.minimum(below * (0.55 + 2.6 * lit), 1)
+        np.minimum(below * (np.float32(0.55) + np.float32(2.6) * lit), 1)
         if not canvas.is_overlay
-        else screened(below * np.float32(0.85), 0.25 * lit)
+        else screened(below * np.float32(0.85), np.float32(0.25) * lit)
     )
-    light, cores = np.zeros_like(picture), np.zeros(canvas.shape, np.float32)
-    for tube, colour in ((circle, first), (inner, second), (bars, second)):
-        level = 0.50 * _falloff(tube, 0.030) + 0.85 * np.exp(np.square(tube * np.float32(1 / 0.0075)) * -1)
-        light += level[..., None].astype(np.float32) * colour
-        cores = np.maximum(cores, np.exp(np.square(tube * np.float32(1 / 0.0042)) * -1))
-    return screened(screened(picture, light), 0.9 * cores, 0.3 * first + 0.7)
+    cores = np.zeros(canvas.shape, np.float32)
+    for tube, colour in zip(_tubes(canvas, ring), (first, second, second), strict=True):
+        near = np.square(tube)
+        light += _tinted(0.85 * np.exp(near * np.float32(-1 / 0.0075**2)), colour)
+        cores = np.maximum(cores, np.exp(near * np.float32(-1 / 0.0042**2)))
+    return screened(screened(picture, light), np.float32(0.9) * cores, 0.3 * first + 0.7)
+
+
+def _tubes(canvas: Canvas, ring: float) -> tuple[Plane, Plane, Plane]:
+    """How far each pixel is from the outer ring, the open inner ring and the bars, (H, W) in units."""
+    x, y, _radius = canvas.head
+    away = canvas.away(x, y)
+    across = np.ascontiguousarray(np.broadcast_to(canvas.x - np.float32(x), canvas.shape))
+    down = np.ascontiguousarray(np.broadcast_to(canvas.y - np.float32(y), canvas.shape))
+    angle = cv2.phase(across, down)
+    gap = np.abs((angle - np.float32(0.9 * canvas.light_side - np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi))
+    inner = np.abs(away - np.float32(ring + 0.045)) + np.float32(0.5) * smoothstep(1.75, 1.6, gap)
+    bars: Plane = np.full(canvas.shape, 81.0, np.float32)
+    for number in range(3):
+        past = np.maximum(np.abs(canvas.y - np.float32(y + 0.06 * number)) - np.float32(0.34 - 0.07 * number), 0)
+        for side in (-1, 1):
+            centre = x + side * (ring + 0.20 + 0.10 * number)
+            lean = (canvas.x - np.float32(centre)) - np.float32(side * 0.25) * (canvas.y - np.float32(y))
+            bars = np.minimum(bars, np.square(lean) + np.square(past))
+    return np.abs(away - np.float32(ring)), inner, np.sqrt(bars)
+
+
+def _tinted(level: Plane, colour: Plane) -> Picture:
+    """Light of one sRGB colour, (H, W, 3)."""
+    return np.asarray(cv2.merge([np.asarray(level * np.float32(part), np.float32) for part in colour]), np.float32)
 
 
 def _falloff(away: Plane, reach: float) -> Plane:
-    return np.asarray(1 / (1 + (away / np.float32(reach)) ** 2) ** 1.5, np.float32)
+    level = 1 + np.square(away * np.float32(1 / reach))
+    return np.asarray(1 / (level * np.sqrt(level)), np.float32)
 
 
 def _bricks(canvas: Canvas) -> Picture:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Image = NDArray[np.uint8]
 Plane = NDArray[np.floating[Any]]
 Picture = NDArray[np.floating[Any]]
 Points = NDArray[np.float64]
@@ -73,56 +74,53 @@ def draw_discs(light: Picture, unit: float, places: Points, radius: Points, colo
         light[y1:y2, x1:x2] += level[..., None].astype(np.float32) * colour.astype(np.float32)
 
 
-def stamp(
-    picture: Picture, sprite: Picture, alpha: Plane, place: tuple[float, float], size: float, turn_deg: float = 0.0
-) -> None:
+def stamp(picture: Image, sprite: Image, place: tuple[float, float], size: float, turn_deg: float = 0.0) -> None:
     """Lay a square sprite over a picture in place.
 
-    picture: (H, W, 3) in [0, 1]. sprite: (S, S, 3). alpha: (S, S) coverage. place: the middle (x, y) in pixels.
-    size: pixels that the sprite's side gets.
+    picture: (H, W, 3) uint8. sprite: (S, S, 4) uint8, colours times coverage, then coverage. place: the middle (x, y) in
+    pixels. size: pixels that the sprite's side gets.
     """
     window = _window(picture, place, size)
     if window is None:
         return
-    over = _placed(sprite, window, place, size, turn_deg, cv2.BORDER_REPLICATE)
-    cover = _placed(alpha, window, place, size, turn_deg, cv2.BORDER_CONSTANT)[..., None]
-    part = picture[window]
-    part += (over - part) * cover
+    red, green, blue, cover = cv2.split(_placed(sprite, window, place, size, turn_deg))
+    rest = cv2.bitwise_not(cover)
+    part = cv2.multiply(picture[window], cv2.merge([rest, rest, rest]), scale=1 / 255)
+    picture[window] = cv2.add(part, cv2.merge([red, green, blue]))
 
 
-def stamp_shade(picture: Picture, alpha: Plane, place: tuple[float, float], size: float, depth: float) -> None:
-    """Darken a picture in place under the shape of a sprite, (S, S), by up to ``depth``; see `stamp`."""
-    window = _window(picture, place, size)
+def stamp_shade(picture: Image, gain: Image, place: tuple[float, float], size: float) -> None:
+    """Darken a picture in place by a square sprite, (S, S) uint8, of which 255 leaves it; see `stamp`."""
+    window = _window(picture, place, size, is_turned=False)
     if window is not None:
-        part = picture[window]
-        part *= 1 - depth * _placed(alpha, window, place, size, 0.0, cv2.BORDER_CONSTANT)[..., None]
+        part = cv2.bitwise_not(_placed(cv2.bitwise_not(gain), window, place, size, 0.0))
+        picture[window] = cv2.multiply(picture[window], cv2.merge([part, part, part]), scale=1 / 255)
 
 
-def stamp_cover(plane: Plane, alpha: Plane, place: tuple[float, float], size: float, turn_deg: float = 0.0) -> None:
-    """Join the shape of a sprite, (S, S), to a coverage (H, W) in place; see `stamp`."""
+def stamp_cover(plane: Image, alpha: Image, place: tuple[float, float], size: float, turn_deg: float = 0.0) -> None:
+    """Join the shape of a sprite, (S, S) uint8, to a coverage (H, W) uint8 in place; see `stamp`."""
     window = _window(plane, place, size)
     if window is not None:
-        part = plane[window]
-        np.maximum(part, _placed(alpha, window, place, size, turn_deg, cv2.BORDER_CONSTANT), out=part)
+        plane[window] = cv2.max(plane[window], _placed(alpha, window, place, size, turn_deg))
 
 
-def _window(picture: Plane, place: tuple[float, float], size: float) -> tuple[slice, slice] | None:
+def _window(
+    picture: Image, place: tuple[float, float], size: float, *, is_turned: bool = True
+) -> tuple[slice, slice] | None:
     """The rows and columns that a sprite may touch; None outside the picture."""
-    half = 0.71 * size + 2
+    half = (0.71 if is_turned else 0.5) * size + 2
     x1, y1 = max(0, int(place[0] - half)), max(0, int(place[1] - half))
     x2, y2 = min(picture.shape[1], int(place[0] + half) + 1), min(picture.shape[0], int(place[1] + half) + 1)
     return (slice(y1, y2), slice(x1, x2)) if x1 < x2 and y1 < y2 else None
 
 
-def _placed(
-    sprite: Plane, window: tuple[slice, slice], place: tuple[float, float], size: float, turn_deg: float, border: int
-) -> Plane:
+def _placed(sprite: Image, window: tuple[slice, slice], place: tuple[float, float], size: float, turn_deg: float) -> Image:
     side = sprite.shape[0]
     if size < 0.6 * side:
         side = max(2, round(1.25 * size))
-        sprite = cv2.resize(sprite, (side, side), interpolation=cv2.INTER_AREA)
+        sprite = np.asarray(cv2.resize(sprite, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     move = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), turn_deg, size / side)
     move[0, 2] += place[0] - side / 2 - window[1].start
     move[1, 2] += place[1] - side / 2 - window[0].start
     extent = (window[1].stop - window[1].start, window[0].stop - window[0].start)
-    return np.asarray(cv2.warpAffine(sprite, move, extent, flags=cv2.INTER_LINEAR, borderMode=border), np.float32)
+    return np.asarray(cv2.warpAffine(sprite, move, extent, flags=cv2.INTER_LINEAR), np.uint8)

@@ -15,8 +15,8 @@ _WASHES = 4
 def _head_light(canvas: Canvas, reach: float = 0.9) -> Plane:
     """(H, W), 1 behind the head and falling to 0 far from it."""
     x, y, _ = canvas.head
-    away = np.hypot(canvas.x - x, canvas.y - y) / (reach * max(canvas.width, canvas.height))
-    return np.asarray(np.exp(-((1.5 * away) ** 2)), np.float32)
+    away = canvas.away(x, y) * np.float32(1.5 / (reach * max(canvas.width, canvas.height)))
+    return np.asarray(np.exp(-np.square(away)), np.float32)
 
 
 @register("texture", layer="surface", longest=FINE)
@@ -152,21 +152,22 @@ def watercolour(canvas: Canvas, below: Picture) -> Picture:
     for number in range(_WASHES):
         ink = shifted(inks[number], 0.80 - inks[number][0] - 0.06 * number, 0.95)
         angle = 2.4 * number + random.uniform(-0.5, 0.5)
-        centre_x = x + 0.30 * canvas.width * np.cos(angle)
-        centre_y = y + 0.26 * canvas.height * np.sin(angle)
-        away = np.hypot((canvas.x - centre_x) / canvas.width, (canvas.y - centre_y) / canvas.height)
+        centre_x = x + 0.30 * canvas.width * float(np.cos(angle))
+        centre_y = y + 0.26 * canvas.height * float(np.sin(angle))
+        across, down = (canvas.x - centre_x) / canvas.width, (canvas.y - centre_y) / canvas.height
+        away = np.sqrt(np.square(across) + np.square(down))
         reach = 0.42 - 0.035 * number
         rough = canvas.fractal(f"wash{number}", 1.8, 3, gain=0.6) + 0.30 * (warp_x, warp_y)[number % 2]
-        field = (reach - away.astype(np.float32)) * 7 + 0.8 * rough
+        field = (reach - away) * 7 + 0.8 * rough
         wash, rim = _wash(field, 0.10 + 0.30 * float(random.random()))
         depth = wash * (0.66 + 0.20 * canvas.noise(f"pool{number}", 1.6)) + 0.34 * rim
         depth = np.clip(depth * (1 - 0.07 * grain), 0, 1)
-        picture *= 1 - depth[..., None] * (1 - srgb_of(ink))
+        picture = mixed(picture, picture * srgb_of(ink), depth)
     drops = smoothstep(2.35, 2.6, canvas.noise("drops", 13.0)) * smoothstep(-0.2, 1.2, canvas.noise("spray", 1.4))
-    picture *= 1 - 0.5 * drops[..., None] * (1 - srgb_of(shifted(scheme.base, 0.05)))
+    picture = mixed(picture, picture * srgb_of(shifted(scheme.base, 0.05)), np.float32(0.5) * drops)
     return scaled(picture, 1 + 0.012 * grain)
 
 
 def _wash(field: Plane, softness: float) -> tuple[Plane, Plane]:
     """Coverage of the wash where the field is above 0, and the dark rim just inside its edge, both (H, W)."""
-    return smoothstep(0, softness, field), np.asarray(np.exp(-(((field - 0.14) / 0.14) ** 2)), np.float32)
+    return smoothstep(0, softness, field), np.asarray(np.exp(-np.square((field - 0.14) * np.float32(1 / 0.14))), np.float32)
