@@ -179,7 +179,7 @@ def test_the_walk_goes_on_where_it_stopped(trained: Path, project: Path, capsys:
 
 def test_named_points_are_learned_told_and_drawn(tmp_path: Path) -> None:
     project = hats(tmp_path / "points", 24, task="keypoints")
-    model = train_project(project.root, replace(QUICK, epochs=30), name="p")
+    model = train_project(project.root, replace(QUICK, epochs=4), name="p")
     image, face = picture(200)
     told = mien.Predictor(model, crops=True)(image[20:90, 20:120])
     assert isinstance(told, mien.Prediction)
@@ -187,7 +187,7 @@ def test_named_points_are_learned_told_and_drawn(tmp_path: Path) -> None:
     assert list(one["points"]) == ["left_eye", "right_eye", "chin"]
     assert told.draw().shape == (70, 100, 3)
     rows = read_history(model.parent / "history.jsonl")
-    assert rows[-1]["validation/point_error"] < 0.7 * rows[0]["validation/point_error"]
+    assert rows[-1]["validation/point_error"] < 0.06  # of the crop's side; a face is as wide as that
     report = evaluate(model, model.parent / "validation")
     assert report.value("points rmse") < 0.25 * float((face.box[2:] - face.box[:2]).max())
     assert report.value("points distance", "chin") > 0
