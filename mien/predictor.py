@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -33,12 +34,13 @@ class Predictor:
         if self.card.task == "matte":
             if unfit := options.keys() - {"device", "threads"} or ({"crops"} if crops else set()):
                 raise InputError(f"{path}: expected device and threads for a matte model, got {', '.join(sorted(unfit))}")
-            self._matte = matte_model(Settings(matte_model=path, **options))
+            self._matte = matte_model(replace(Settings(**options), matte_model=path))
             return
-        if self.card.task == "attributes":
-            asked = [name for name, one in from_card(self.card.attributes).items() if one.is_sensitive]
-            options = {"with_": tuple(asked), **options}
-        self._stages, self._described = analyze_stages(Settings(**{**options, "model": path}), crops=crops)
+        settings = replace(Settings(**options), model=path)
+        if self.card.task == "attributes" and "with_" not in options:
+            asked = tuple(name for name, one in from_card(self.card.attributes).items() if one.is_sensitive)
+            settings = replace(settings, with_=asked)
+        self._stages, self._described = analyze_stages(settings, crops=crops)
 
     def __call__(self, picture: Readable) -> Prediction | NDArray[np.float32]:
         """What the model says of a picture: a file name, bytes, an open file or an array (H, W, 3) uint8 RGB."""

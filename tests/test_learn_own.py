@@ -20,7 +20,7 @@ from own_projects import ANSWERS, hats, picture  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 import mien  # noqa: E402
-from mien.attributes import Attribute  # noqa: E402
+from mien.attributes import ATTRIBUTES, Attribute  # noqa: E402
 from mien.data.project import Project  # noqa: E402
 from mien.data.sample import read_samples  # noqa: E402
 from mien.errors import DataError, MienError  # noqa: E402
@@ -31,11 +31,13 @@ from mien.learn.evaluate import evaluate  # noqa: E402
 from mien.learn.own import train_project  # noqa: E402
 from mien.learn.own_data import face_cuts, own_data  # noqa: E402
 from mien.learn.own_learner import Share  # noqa: E402
+from mien.learn.own_network import attribute_network  # noqa: E402
 from mien.learn.own_options import OwnOptions  # noqa: E402
 from mien.learn.own_points import in_crop, start_points  # noqa: E402
 from mien.learn.own_rate import steepest  # noqa: E402
 from mien.learn.own_record import read_history, read_record, run_lines  # noqa: E402
 from mien.learn.own_views import Seen  # noqa: E402
+from mien.learn.warm_start import constant_of  # noqa: E402
 from mien.models.attributes import AttributeModel  # noqa: E402
 from mien.models.store import check, shipped  # noqa: E402
 from mien.types import Faces  # noqa: E402
@@ -179,7 +181,7 @@ def test_the_walk_goes_on_where_it_stopped(trained: Path, project: Path, capsys:
 
 def test_named_points_are_learned_told_and_drawn(tmp_path: Path) -> None:
     project = hats(tmp_path / "points", 24, task="keypoints")
-    model = train_project(project.root, replace(QUICK, epochs=30), name="p")
+    model = train_project(project.root, replace(QUICK, epochs=4), name="p")
     image, face = picture(200)
     told = mien.Predictor(model, crops=True)(image[20:90, 20:120])
     assert isinstance(told, mien.Prediction)
@@ -187,7 +189,7 @@ def test_named_points_are_learned_told_and_drawn(tmp_path: Path) -> None:
     assert list(one["points"]) == ["left_eye", "right_eye", "chin"]
     assert told.draw().shape == (70, 100, 3)
     rows = read_history(model.parent / "history.jsonl")
-    assert rows[-1]["validation/point_error"] < 0.7 * rows[0]["validation/point_error"]
+    assert rows[-1]["validation/point_error"] < 0.06  # of the crop's side; a face is as wide as that
     report = evaluate(model, model.parent / "validation")
     assert report.value("points rmse") < 0.25 * float((face.box[2:] - face.box[:2]).max())
     assert report.value("points distance", "chin") > 0
@@ -434,3 +436,13 @@ def test_two_processes_see_each_batch_once() -> None:
     parts = [list(Share(draws, number, 2)) for number in range(2)]
     assert [len(part) for part in parts] == [3, 3]
     assert sorted(map(str, [*parts[0], *parts[1]])) == sorted(map(str, draws))
+
+
+def test_a_question_that_the_shipped_network_answers_starts_from_its_head() -> None:
+    names = [entry["name"] for entry in AttributeModel().card.attributes]
+    mask, other = ATTRIBUTES["mask"], Attribute("smile", "smile?", ("grin", "none"))
+    network = attribute_network([other, mask], "frozen", 0)
+    wanted = constant_of("attributes", f"network.heads.{names.index('mask')}.linear.weight")
+    torch.testing.assert_close(network.heads[1].linear.weight, wanted)
+    smile = constant_of("attributes", f"network.heads.{names.index('smile')}.linear.weight")
+    assert not torch.equal(network.heads[0].linear.weight, smile)  # other words, so another question

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mien.attributes import Attribute
+from mien.attributes import Attribute, from_card
 from mien.errors import DataError
 from mien.learn.attribute_network import AttributeNetwork
 from mien.learn.networks import FaceNetwork, MatteNetwork
 from mien.learn.own_options import BACKBONES
 from mien.learn.pose import lift_of
 from mien.learn.warm_start import constant_of, network_settings, warm_start
+from mien.models.onnx_file import read_onnx
+from mien.models.store import model_path
 
 _START_BATCHES = 8
 _MOST_CELLS = 6
@@ -67,7 +69,8 @@ def foreign_backbone(place: str) -> Foreign:
 def attribute_network(attributes: Sequence[Attribute], backbone: str, seed: int, *, side: int = 96) -> AttributeNetwork:
     """An untrained network for some attributes, its weights decided by the seed; see `OwnOptions` for the backbones.
 
-    One on the shipped backbone holds all the shipped network holds but its heads, and goes on telling contour and pose.
+    One on the shipped backbone holds all the shipped network holds but its heads, and goes on telling contour and pose. A
+    head starts from the shipped one where that answers the same question in the same words.
     """
     torch.manual_seed(seed)
     if ":" in backbone:
@@ -85,7 +88,22 @@ def attribute_network(attributes: Sequence[Attribute], backbone: str, seed: int,
     network = AttributeNetwork(attributes, side=side, **settings)
     warm_start(network, "attributes", (), names=_SHARED)
     network.face.copy_(lift_of(constant_of("attributes", "lift")))
+    _start_heads(network)
     return network
+
+
+@torch.no_grad()
+def _start_heads(network: AttributeNetwork) -> None:
+    """What the shipped network answers too, in the same words, starts from its head."""
+    path = model_path("attributes")
+    known = from_card(read_onnx(path).card.attributes)
+    for attribute, head in zip(network.attributes, network.heads, strict=True):
+        shipped = known.get(attribute.name)
+        if shipped is None or attribute.points or (shipped.answers, shipped.span) != (attribute.answers, attribute.span):
+            continue
+        row = list(known).index(attribute.name)
+        for name, weight in head.named_parameters():
+            weight.copy_(constant_of(path, f"network.heads.{row}.{name}"))
 
 
 def unfold(network: AttributeNetwork, batches: Iterable[Any]) -> None:
