@@ -15,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mien.cli import app
+from mien.data.page import Page
 from mien.data.project import NewPicture, Project
 from mien.data.sample import Sample, face_from_entry
 from mien.errors import DataError
@@ -241,3 +242,11 @@ class TestEvaluate:
         done = self.run(model, tmp_path / "p", *change(tmp_path))
         assert isinstance(done.exception, DataError)
         assert message in str(done.exception)
+
+
+def test_only_long_words_of_a_table_are_broken(tmp_path: Path) -> None:
+    page = Page("numbers and names")
+    page.table(("value", "picture"), [("0.650", "x" * 80 + ".png")])
+    html = page.write(tmp_path / "page.html").read_text("utf-8")
+    assert "<td>0.650</td>" in html
+    assert f'<td class="long">{"x" * 80}.png</td>' in html

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mien.media.write import encode, whole_file
 
+_LONGEST_WORD = 24
+"""Longer words may be broken anywhere, so that a file name does not widen the page."""
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22242a; background: #fafaf8; max-width: 1320px;
   margin: 2em auto; padding: 0 1.5em }
@@ -19,8 +21,9 @@ h1 { font-size: 1.7em }
 h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd }
 table { border-collapse: collapse; margin: .6em 0 }
 th, td { text-align: left; padding: .25em 1em .25em 0; vertical-align: top; border-bottom: 1px solid #e6e6e2;
-  overflow-wrap: anywhere; max-width: 46em }
-td.number { text-align: right }
+  max-width: 46em }
+td.long { overflow-wrap: anywhere }
+td.number { text-align: right; white-space: nowrap }
 img { max-width: 100%; border: 1px solid #e0e0da }
 .good { color: #1a7f4b; font-weight: 600 }
 .bad { color: #b3261e; font-weight: 600 }
@@ -105,4 +108,6 @@ def _image(image: NDArray[np.uint8] | bytes, about: str) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, int | float):
         return f'<td class="number">{value:g}</td>' if isinstance(value, float) else f'<td class="number">{value}</td>'
-    return f"<td>{escape(str(value))}</td>"
+    text = str(value)
+    is_long = any(len(word) > _LONGEST_WORD for word in text.split())
+    return f'<td class="long">{escape(text)}</td>' if is_long else f"<td>{escape(text)}</td>"
