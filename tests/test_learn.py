@@ -18,7 +18,7 @@ from mien.learn.cache import PictureCache  # noqa: E402
 from mien.learn.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from mien.learn.dataset import Draw, Draws, FaceCanvases, MatteCanvases  # noqa: E402
 from mien.learn.export import feeds_of, parity, whole_model  # noqa: E402
-from mien.learn.graph import guided_blend  # noqa: E402
+from mien.learn.graph import blended, guided_blend  # noqa: E402
 from mien.learn.losses import FaceLoss, FaceTargets, MatteLoss, assign, giou  # noqa: E402
 from mien.learn.networks import FaceNetwork, MatteNetwork  # noqa: E402
 from mien.learn.recipe import read_recipe  # noqa: E402
@@ -308,8 +308,7 @@ class TestGuidedBlend:
 
     @staticmethod
     def blended(image: torch.Tensor, matte: torch.Tensor) -> torch.Tensor:
-        blend = guided_blend(image, matte)
-        return ((blend[:, :3] * image).sum(1) + blend[:, 3]).clamp(0, 1)
+        return blended(image, guided_blend(image, matte))[:, 0]
 
     def test_a_blurred_outline_moves_onto_the_edge_of_the_colours(self) -> None:
         image = torch.full((1, 3, 64, 96), 40.0)

@@ -157,7 +157,7 @@ def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
 
 def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Mapping[str, NDArray[Any]]]) -> float:
     """Largest difference between torch and ONNX over what a model is fed, see `feeds_of`: scores and mattes as they are,
-    places in units of the network input's longer side, numbers by their span, unbounded ones by the largest of them.
+    places in units of the network input's longer side, numbers by their span.
     """
     probe = ModelProto()
     probe.CopyFrom(model)
@@ -176,9 +176,10 @@ def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Map
             wanted = body(*(torch.from_numpy(answers[name]) for name in inputs))
         for name, want in zip(names[len(inputs) :], wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
             unit = units.get(name, 1.0) or max(answers[inputs[0]].shape[2:])
-            if name in GRAPHS[task].unbounded:
-                unit = max(1.0, float(want.abs().max()))
-            worst = max(worst, float(np.abs(answers[name] - want.numpy()).max()) / unit)
+            got, seen = torch.from_numpy(answers[name]), torch.from_numpy(answers[inputs[0]])
+            if GRAPHS[task].shown is not None:
+                got, want = GRAPHS[task].shown(seen, got), GRAPHS[task].shown(seen, want)
+            worst = max(worst, float((got - want).abs().max()) / unit)
     return worst
 
 

@@ -6,7 +6,7 @@ answers in picture pixels. Text form: https://github.com/onnx/onnx/blob/main/doc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -224,6 +224,11 @@ class _Matte(nn.Module):
         return guided_blend(network_image, self.network(network_image).sigmoid())
 
 
+def blended(image: Tensor, blend: Tensor) -> Tensor:
+    """The matte (B, 1, H, W) that a picture (B, 3, H, W), 0 to 255, and its `guided_blend` make, in [0, 1]."""
+    return ((image * blend[:, :3]).sum(1, keepdim=True) + blend[:, 3:]).clamp(0, 1)
+
+
 _THIRD, _HALF, _SIXTH = 3**-0.5, 2**-0.5, 6**-0.5
 _GREY_RED_GREEN = ((_THIRD, _THIRD, _THIRD), (_HALF, 0.0, -_HALF), (_SIXTH, -2 * _SIXTH, _SIXTH))
 """Orthonormal axes of colour: from black to white, from blue to red, from green to the two."""
@@ -339,7 +344,8 @@ class TaskGraph:
 
     prepare: the ONNX text of the steps before the network. core: wraps the network so that it gives decoded answers in the
     pixels of its input. core_inputs: what it takes, with an example and the axes that may have any length.
-    core_outputs: names of what it gives; those in ``places`` are in pixels, those in ``unbounded`` may be large. answer:
+    core_outputs: names of what it gives; those in ``places`` are in pixels. shown: what somebody
+    sees of the core's input and answer, where it is not the answer itself. answer:
     the ONNX text of the steps after it. most_enlarged: how far a small picture is enlarged. least_light: mean of all
     pixels, 0 to 255, up to which a darker picture is brightened; 0 for never. pad_mode: of ONNX ``Pad``, what the picture
     is filled up with: grey, or its edge. outputs: what the file says
@@ -355,7 +361,7 @@ class TaskGraph:
     least_light: float = 0.0
     pad_mode: str = "constant"
     places: tuple[str, ...] = ()
-    unbounded: tuple[str, ...] = ()
+    shown: Callable[[Tensor, Tensor], Tensor] | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
     has_size: bool = True
     more_inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -443,7 +449,7 @@ GRAPHS: dict[str, TaskGraph] = {
     "matte": TaskGraph(
         core=_Matte,
         core_outputs=("network_blend",),
-        unbounded=("network_blend",),
+        shown=blended,
         answer=_MATTE,
         most_enlarged=16.0,
         pad_mode="edge",
