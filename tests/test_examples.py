@@ -110,13 +110,22 @@ def test_mask(recipe: Callable[[str], ModuleType], tmp_path: Path) -> None:
     assert {name: answers.count(name) for name in set(answers)} == {"mask": 10, "no_mask": 10, "bad_mask": 10}
 
 
-def test_a_whole_recipe(recipe: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe("smile").main([str(tmp_path / "out"), "--count", "48", "--epochs", "1"])
-    told = capsys.readouterr().out
-    assert "smile accuracy: " in told
-    run_folder = tmp_path / "out" / "smile" / "runs" / "first"
-    assert (run_folder / "report.html").stat().st_size > 50_000
-    assert (run_folder / "report" / "grid-smile.png").is_file()
+def test_what_a_recipe_trains_and_judges(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    typed: list[tuple[str, ...]] = []
+    row = {"metric": "smile accuracy", "slice": "all", "value": 0.75, "low": 0.5, "high": 0.9, "count": 8}
+
+    def note(*words: object) -> str:
+        typed.append(tuple(map(str, words)))
+        return "made\n" + json.dumps({"rows": [row, {**row, "slice": "size: small", "value": 0.1}]}) + "\n"
+
+    monkeypatch.setattr(steps, "mien", note)
+    scores = steps.train_and_judge(Path("p"), steps.Choice(Path("f"), None, 8, 3), "--backbone", "scratch")
+    assert scores == {"smile accuracy": 0.75}
+    assert typed == [
+        ("train", "p", "--name", "first", "--backbone", "scratch", "--epochs", "3"),
+        ("evaluate", "p/runs/first", "p", "--json"),
+    ]
+    assert "smile accuracy: 0.750 (0.500 to 0.900), 8" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
