@@ -21,7 +21,7 @@ from mien.learn.cache import PictureCache
 from mien.learn.losses import FaceTargets
 
 _DARK_SHARE = 0.08
-_FILLED_SHARE = 0.75
+_FILLED_SHARE = 0.45
 
 
 class Draw(NamedTuple):
