@@ -355,7 +355,6 @@ def tiny_model(tmp_path: Path) -> Path:
         (["--tile"], {"tile": True}),
         (["--tile-side", "32"], {"tile": 32}),
         (["--tile", "--tile-side", "40"], {"tile": 40}),
-        (["--rotate", "auto"], {"rotate": "auto"}),
         (["--rotate", "all", "--min-score", "0"], {"rotate": "all", "min_score": 0}),
         (["--workers", "2", "--threads", "2"], {"threads": 2}),
     ],

@@ -181,7 +181,8 @@ def _face_losses(face: FaceLabel, seen: Faces, attribute: Attribute | None) -> I
         return
     if attribute.answers:
         loss = -float(np.log(max(float(answer["scores"].get(given, 0)), 1e-6)))
-        yield loss, f"labelled {given}, the model says {answer['answer']} ({answer['scores'][answer['answer']]:.0%})"
+        likeliest, score = max(answer["scores"].items(), key=lambda pair: pair[1])
+        yield loss, f"labelled {given}, the model says {likeliest} ({score:.0%})"
     else:
         off = abs(float(given) - answer["value"]) / max(answer["std"], 1e-6)
         yield 0.25 * off, f"labelled {given}, the model says {answer['value']:.0f} \u00b1{answer['std']:.0f}"
