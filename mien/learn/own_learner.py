@@ -96,11 +96,9 @@ class OwnLearner(L.LightningModule):
         is_kept = self.current_epoch < int(self.options.freeze_epochs or 0)
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(not self._is_fixed(name) and not (is_kept and self.lesson.is_backbone(name)))
-        if self.options.backbone in ("frozen", "unfrozen"):
-            # What the norms know of many pictures is worth more than what a few of one's own would teach them.
-            for module in self.network.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+        # What the norms know of many pictures is worth more than what a few of one's own would teach them. Said here, as
+        # Lightning keeps the mode that it finds: one in a new run, another in one that goes on.
+        self.network.train(self.options.backbone not in ("frozen", "unfrozen"))
 
     def training_step(self, batch: Any, number: int) -> Tensor:
         losses = self.lesson.losses(self.network, batch)
