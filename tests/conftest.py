@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,15 @@ import pytest
 from PIL import Image
 
 from mien.types import KEYPOINT_NAMES
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """The command line sets how much is told; the next test starts as if it had not."""
+    logger = logging.getLogger("mien")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 def paint_face(image: np.ndarray, x: float, y: float, size: float) -> dict[str, object]:

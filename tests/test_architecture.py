@@ -20,7 +20,7 @@ ORDER = (
     *("errors", "types", "geometry"),
     *("attributes", "card", "metrics", "track", "draw"),
     *("media", "models", "filters"),
-    *("pipeline", "predictor", "data", "learn"),
+    *("prediction", "pipeline", "predictor", "data", "learn"),
     *("scale", "serve"),
     "cli",
 )

@@ -18,7 +18,7 @@ from mien.learn.cache import PictureCache  # noqa: E402
 from mien.learn.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from mien.learn.dataset import Draw, Draws, FaceCanvases, MatteCanvases  # noqa: E402
 from mien.learn.export import feeds_of, parity, whole_model  # noqa: E402
-from mien.learn.graph import blended, guided_blend  # noqa: E402
+from mien.learn.guided import blended, guided_blend  # noqa: E402
 from mien.learn.losses import FaceLoss, FaceTargets, MatteLoss, assign, giou  # noqa: E402
 from mien.learn.networks import FaceNetwork, MatteNetwork  # noqa: E402
 from mien.learn.recipe import read_recipe  # noqa: E402

@@ -14,14 +14,14 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mien.data.additions import Added as Added
+from mien.data.additions import NewPicture as NewPicture
 from mien.data.duplicates import hash_text, perceptual_hash
 from mien.data.sample import STATES, FaceLabel, Sample, face_entry, face_from_entry, inside, row_of, sample_from_row
 from mien.data.settings import ProjectSettings, check_name
@@ -41,37 +41,6 @@ class Conflict(DataError):  # noqa: N818  what a web page calls it too (409)
     def __init__(self, message: str, row: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.row = row
-
-
-@dataclass(frozen=True, eq=False)
-class NewPicture:
-    """A picture to be put into a project.
-
-    picture: a file, encoded bytes (both are kept byte for byte), or an array (H, W, 3) uint8 RGB, which becomes a JPEG.
-    name: what its file name begins with; its own name if empty.
-    labels: what is known of it; its faces, matte, person, session, source, split and state count, its picture and name do
-        not. Without a state it is labelled when its faces are known. The matte is copied, and must have the picture's size.
-    """
-
-    picture: Path | bytes | NDArray[np.uint8]
-    name: str = ""
-    labels: Sample | None = None
-
-
-@dataclass
-class Added:
-    """What became of pictures that were to be added.
-
-    kept: the new rows. duplicates: names of those whose very bytes were there already, and the file that has them.
-    rejected: names of those that could not be kept, and why.
-    differing: duplicates that came with other labels. updated: duplicates whose labels were taken (`import_pictures`).
-    """
-
-    kept: list[dict[str, Any]] = field(default_factory=list)
-    duplicates: list[tuple[str, str]] = field(default_factory=list)
-    rejected: list[tuple[str, str]] = field(default_factory=list)
-    differing: list[tuple[str, str]] = field(default_factory=list)
-    updated: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Project:

@@ -177,8 +177,8 @@ def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Map
         for name, want in zip(names[len(inputs) :], wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
             unit = units.get(name, 1.0) or max(answers[inputs[0]].shape[2:])
             got, seen = torch.from_numpy(answers[name]), torch.from_numpy(answers[inputs[0]])
-            if GRAPHS[task].shown is not None:
-                got, want = GRAPHS[task].shown(seen, got), GRAPHS[task].shown(seen, want)
+            if (shown := GRAPHS[task].shown) is not None:
+                got, want = shown(seen, got), shown(seen, want)
             worst = max(worst, float((got - want).abs().max()) / unit)
     return worst
 
