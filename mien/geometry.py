@@ -113,6 +113,19 @@ def is_same(boxes: Array, others: Array, *, max_overlap: float = 0.5, max_covere
     return np.asarray(is_alike | is_part | is_loose)
 
 
+def paired_boxes(boxes: Array, others: Array, least: float) -> dict[int, int]:
+    """Which of ``others`` (M, 4) each of ``boxes`` (N, 4) is: rows by rows, best IoU first, each once, down to ``least``."""
+    overlap = iou(boxes, others)
+    pairs: dict[int, int] = {}
+    for place in np.argsort(-overlap, axis=None):
+        row, other = (int(one) for one in np.unravel_index(place, overlap.shape))
+        if overlap[row, other] < least:
+            break
+        if row not in pairs and other not in pairs.values():
+            pairs[row] = other
+    return pairs
+
+
 def non_maximum_suppression(
     boxes: Array, scores: Array, *, max_overlap: float = 0.5, max_covered: float = 1.0
 ) -> NDArray[np.intp]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mien import cli
 from mien.types import KEYPOINT_NAMES
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +25,29 @@ def _log_level() -> Iterator[None]:
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process: exit code, output, error output."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    return call
+
+
+def unload(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """Until the test ends, ``package`` (a part of mien) is as if it had never been imported."""
+    parent, _, name = package.rpartition(".")
+    if package in sys.modules:  # an import would leave its own module there, and that one stay without its parts
+        monkeypatch.setattr(sys.modules[parent], name, sys.modules[package])
+    for module in [one for one in sys.modules if one == package or one.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, module)
 
 
 def paint_face(image: np.ndarray, x: float, y: float, size: float) -> dict[str, object]:

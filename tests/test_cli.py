@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import builtins
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +14,10 @@ from typing import get_type_hints
 import numpy as np
 import pytest
 import tiny_models as tiny
+from conftest import Run, unload
 
 import mien
-from mien import cli, pipeline
+from mien import pipeline
 from mien.attributes import ATTRIBUTES
 from mien.media.read import read
 from mien.media.video import VideoFile, VideoWriter
@@ -27,25 +26,7 @@ from mien.models import settings, store
 from mien.models.settings import FaceOptions, Options
 from mien.types import Faces
 
-Run = Callable[..., tuple[int, str, str]]
 FACE = Faces([[10, 20, 50.5, 71.25]], [0.75], [[[20, 30], [40, 30], [30, 45], [22, 60], [38, 60]]])
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Runs the command line in this process: exit code, output, error output."""
-    logger = logging.getLogger("mien")
-    level = logger.level
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    yield call
-    logger.setLevel(level)
 
 
 @pytest.fixture
@@ -422,8 +403,7 @@ def test_a_missing_extra_says_what_to_install(run: Run, monkeypatch: pytest.Monk
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return original(name, *rest, **named)  # type: ignore[arg-type]
 
-    for name in [name for name in sys.modules if name.startswith("mien.learn")]:
-        monkeypatch.delitem(sys.modules, name)
+    unload(monkeypatch, "mien.learn")
     monkeypatch.setattr(builtins, "__import__", without_torch)
     code, out, err = run("train", "recipe.toml")
     assert (code, out) == (2, "")

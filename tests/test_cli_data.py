@@ -1,30 +1,23 @@
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from conftest import Run
 from painted_projects import find, masks, portrait, wall
 
-from mien import cli
 from mien.data.project import Project
 from mien.media.write import write
 from mien.models import settings
 from mien.types import Faces
 
-Run = Callable[..., tuple[int, str, str]]
 
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Runs the command line in this process, with a model that finds painted faces: exit code, output, error output."""
-    logger = logging.getLogger("mien")
-    level = logger.level
+@pytest.fixture(autouse=True)
+def _finder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that finds painted faces stands in for the shipped one."""
 
     class Finder:
         card = SimpleNamespace(attributes=())
@@ -33,16 +26,6 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
             return find(image)
 
     monkeypatch.setattr(settings, "face_model", lambda settings: Finder())
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    yield call
-    logger.setLevel(level)
 
 
 def test_from_nothing_to_a_frozen_set(run: Run, tmp_path: Path) -> None:

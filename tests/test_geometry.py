@@ -94,3 +94,11 @@ def test_suppression_of_many_is_that_of_the_plain_rule() -> None:
             kept.append(int(row))
     assert g.non_maximum_suppression(boxes, scores, max_overlap=0.4, max_covered=0.7).tolist() == kept
     assert len(kept) > 256
+
+
+def test_boxes_are_paired_best_first_and_each_once() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], np.float32)
+    others = np.array([[1, 0, 11, 10], [2, 0, 12, 10], [54, 50, 64, 60]], np.float32)
+    assert g.paired_boxes(boxes, others, 0.5) == {1: 0, 0: 1}
+    assert g.paired_boxes(boxes, others, 0.4) == {1: 0, 0: 1, 2: 2}
+    assert g.paired_boxes(boxes[:0], others, 0.5) == g.paired_boxes(boxes, others[:0], 0.5) == {}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.errors import InputError
+from mien.errors import DataError, InputError
 from mien.media.read import read
-from mien.media.write import whole_file, write
+from mien.media.write import whole_file, whole_folder, write
 from mien.types import Frame
 
 RNG = np.random.default_rng(3)
@@ -86,3 +86,47 @@ def test_the_bytes_are_on_the_disk_before_the_name_changes(tmp_path: Path, monke
 def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     assert write(PHOTO, tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_folder_takes_its_place_only_when_it_is_whole(tmp_path: Path, is_replaced: bool) -> None:
+    path = tmp_path / "set"
+    if is_replaced:
+        path.mkdir()
+        (path / "old").touch()
+
+    def break_off(error: Exception) -> None:
+        with whole_folder(path, is_replaced=is_replaced, error=DataError) as new:
+            (new / "half").touch()
+            raise error
+
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RuntimeError, match="crash"):
+        break_off(RuntimeError("crash"))
+    with pytest.raises(DataError, match=r"set: cannot be written \(No space left on device\)"):
+        break_off(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert sorted(tmp_path.rglob("*")) == before
+    with whole_folder(path, is_replaced=is_replaced) as new:
+        (new / "new").touch()
+        assert sorted(path.rglob("*")) == [one for one in before if one != path]
+    assert sorted(tmp_path.rglob("*")) == [path, path / "new"]
+
+
+def test_a_folder_goes_only_where_nothing_is(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    (tmp_path / "empty").mkdir()
+    for name, message in (
+        ("file", "expected a new or an empty folder, found something there"),
+        ("full", "expected a new or an empty folder, found something there"),
+        ("file/new", "cannot be written"),
+        ("nul\0", "cannot be written"),
+    ):
+        with pytest.raises(InputError, match=message), whole_folder(tmp_path / name):
+            pytest.fail("a folder was given")
+    assert (tmp_path / "full" / "mine").exists()
+    with whole_folder(tmp_path / "empty") as new:
+        (new / "it").touch()
+    assert (tmp_path / "empty" / "it").exists()
+    assert len(list(tmp_path.iterdir())) == 3

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import unload
 from PIL import Image
 
 fastapi = pytest.importorskip("fastapi", reason="pip install 'mien[serve]'")
@@ -632,8 +633,7 @@ def test_the_command_refuses_in_one_line(
 def test_the_command_says_what_to_install(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in [name for name in sys.modules if name.startswith("mien.serve")]:
-        monkeypatch.delitem(sys.modules, module)
+    unload(monkeypatch, "mien.serve")
     monkeypatch.setitem(sys.modules, "fastapi", None)
     monkeypatch.setattr(sys, "argv", ["mien", "label", str(project.root)])
     with pytest.raises(SystemExit) as ended:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +27,7 @@ from mien.data.split import SPLITS
 from mien.data.table import Table
 from mien.errors import DataError, InputError
 from mien.media.read import MAX_BYTES, read, suffix_of
-from mien.media.write import encode, whole_file
+from mien.media.write import encode, whole_file, whole_folder
 
 
 class Conflict(DataError):  # noqa: N818  what a web page calls it too (409)
@@ -332,19 +330,8 @@ class Project:
 @contextmanager
 def new_project(root: Path, settings: ProjectSettings) -> Iterator[Project]:
     """A new project that takes its place only when the block ends well. Raises `DataError` where something is already."""
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root}: expected a new or an empty folder, got one with something in it; choose another")
-    part = root.resolve().with_name(f".{root.resolve().name}.{secrets.token_hex(4)}.part")
-    try:
-        with Project.with_settings(part, settings) as project:
-            yield project
-        if root.exists():
-            root.rmdir()
-        part.rename(root)
-    except OSError as error:
-        raise DataError(f"{root}: the project cannot be made ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with whole_folder(root, error=DataError) as new, Project.with_settings(new, settings) as project:
+        yield project
 
 
 def _known(rows: Mapping[str, dict[str, Any]], file_name: str, root: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ and right are the subject's own.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.media.read import read, suffix_of
+from mien.media.write import whole_folder
 from mien.types import KEYPOINT_NAMES
 
 STATES = ("unlabelled", "suggested", "labelled")
@@ -287,10 +287,7 @@ def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
     """Copy samples into a new ImageFolder, pictures byte for byte; an older folder there is replaced
     as a whole.
     """
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    with (part / "metadata.jsonl").open("w", encoding="utf-8") as table:
+    with whole_folder(folder, is_replaced=True) as part, (part / "metadata.jsonl").open("w", encoding="utf-8") as table:
         for number, sample in enumerate(samples):
             stem = f"{number:05d}-{Path(sample.name).stem if isinstance(sample.picture, bytes) else sample.picture.stem}"
             suffix = suffix_of(sample.picture) if isinstance(sample.picture, bytes) else sample.picture.suffix
@@ -305,8 +302,6 @@ def write_imagefolder(samples: Iterable[Sample], folder: Path) -> None:
             elif sample.is_empty:
                 row["matte"] = None
             table.write(json.dumps(row) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    part.replace(folder)
 
 
 def face_entry(face: FaceLabel) -> dict[str, Any]:

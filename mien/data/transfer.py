@@ -15,7 +15,7 @@ from mien.data.formats import export_labels, import_labels
 from mien.data.project import Added, NewPicture, Project
 from mien.data.sample import FaceLabel, Sample, face_entry, face_from_entry
 from mien.errors import DataError, InputError
-from mien.geometry import iou
+from mien.geometry import paired_boxes
 from mien.media.read import read
 from mien.types import KEYPOINT_NAMES, Faces
 
@@ -125,14 +125,7 @@ def _rejoined(
     A face that nobody changed stays as it was, so that it keeps who labelled it.
     """
     boxes = [np.array([face.box for face in faces], np.float32).reshape(-1, 4) for faces in (old, new)]
-    overlap = iou(boxes[1], boxes[0])
-    pairs: dict[int, int] = {}
-    for place in np.argsort(-overlap, axis=None):
-        row, before = (int(one) for one in np.unravel_index(place, overlap.shape))
-        if overlap[row, before] < _SAME_FACE:
-            break
-        if row not in pairs and before not in pairs.values():
-            pairs[row] = before
+    pairs = paired_boxes(boxes[1], boxes[0], _SAME_FACE)
     joined = []
     for row, face in enumerate(new):
         if row in pairs:

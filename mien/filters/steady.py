@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.geometry import iou
+from mien.geometry import paired_boxes
 from mien.types import Faces, Frame
 
 Image = NDArray[np.uint8]
@@ -100,7 +100,7 @@ class SteadyFaces:
         step_s = max(frame.time_s - self._time_s, 1e-3)
         self._time_s = frame.time_s
         found, old = frame.faces, self._faces
-        pairs = self._pairs(found.boxes)
+        pairs = paired_boxes(found.boxes, old.boxes, _SAME_FACE)
         values = _values(found)
         speeds = np.zeros_like(values)
         for row, before in pairs.items():
@@ -121,20 +121,6 @@ class SteadyFaces:
         self._seen_s = [frame.time_s] * len(found) + [self._seen_s[row] for row in held]
         self._faces, self._speed = steady, speeds
         return replace(frame, faces=steady)
-
-    def _pairs(self, boxes: NDArray[np.float32]) -> dict[int, int]:
-        """The known face that each found one is, best overlap first."""
-        if not len(boxes) or not len(self._faces):
-            return {}
-        overlap = iou(boxes, self._faces.boxes)
-        pairs: dict[int, int] = {}
-        for place in np.argsort(-overlap, axis=None):
-            row, before = (int(one) for one in np.unravel_index(place, overlap.shape))
-            if overlap[row, before] < _SAME_FACE:
-                break
-            if row not in pairs and before not in pairs.values():
-                pairs[row] = before
-        return pairs
 
 
 def _values(faces: Faces) -> NDArray[np.float32]:

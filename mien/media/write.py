@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.errors import InputError
+from mien.errors import InputError, MienError
 from mien.types import Frame
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -43,6 +44,38 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             hidden.unlink()
+
+
+@contextlib.contextmanager
+def whole_folder(path: str | Path, *, is_replaced: bool = False, error: type[MienError] = InputError) -> Iterator[Path]:
+    """A new folder that takes its place at ``path`` only when the block ends well, and vanishes when it does not.
+
+    Nothing, or an empty folder, may be at ``path``; with ``is_replaced`` an older folder gives way. Raises ``error`` for
+    something else, and when the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            path.lstat()
+        if not is_replaced and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise error(f"{path}: expected a new or an empty folder, found something there; choose another name")
+        part = path.with_name(f".{secrets.token_hex(8)}.part")
+        new = part / "new"  # whatever a writer puts beside it for a while goes with it
+        new.mkdir(parents=True)
+    except (OSError, ValueError) as problem:  # a name that no system takes is a ValueError
+        raise error(
+            f"{path}: cannot be written ({getattr(problem, 'strerror', '') or problem}); choose another place"
+        ) from None
+    try:
+        yield new
+        if path.exists():
+            path.replace(part / "old")
+        new.replace(path)
+        _flush_folder(path.parent)
+    except OSError as problem:
+        raise error(f"{path}: cannot be written ({problem.strerror or problem}); choose another place") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _flush_folder(folder: Path) -> None:

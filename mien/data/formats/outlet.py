@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -151,33 +148,6 @@ def point_names(samples: Sequence[Sample]) -> list[str]:
 def rounded(values: Sequence[float]) -> list[float]:
     """Pixels with two decimals, as they are written."""
     return [round(float(value), 2) for value in values]
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside ``out`` that takes its place when the block ends well, and vanishes when it does not.
-
-    Raises `InputError` when there is something at ``out``, or nothing can be written there.
-    """
-    try:
-        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-            raise InputError(f"{out}: expected a new or empty folder, found something there; choose another name")
-        part = out.with_name(f".{secrets.token_hex(8)}.part")
-        new = part / "new"  # whatever a writer puts beside it for a while goes with it
-        new.mkdir(parents=True)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{out}: cannot be written ({getattr(error, 'strerror', '') or error}); choose another place"
-        ) from None
-    try:
-        yield new
-        if out.exists():
-            out.rmdir()
-        new.replace(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror or error}); choose another place") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _is_same_kind(own: str, suffix: str) -> bool:

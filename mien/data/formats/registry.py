@@ -21,10 +21,11 @@ from mien.data.formats import (
     yolo,
 )
 from mien.data.formats.intake import Imported, Intake
-from mien.data.formats.outlet import Outlet, new_folder
+from mien.data.formats.outlet import Outlet
 from mien.data.formats.source import SourceFolder
 from mien.data.sample import Sample
 from mien.errors import DataError, InputError
+from mien.media.write import whole_folder
 
 Detect: TypeAlias = Callable[[SourceFolder], bool]
 Read: TypeAlias = Callable[[Intake], None]
@@ -95,7 +96,7 @@ def export_labels(samples: Sequence[Sample], out: Path, format: str, *, attribut
     entry = _find(format)
     if not samples:
         raise DataError(f"{out}: expected at least one sample to write, got none")
-    with new_folder(Path(out)) as part:
+    with whole_folder(out) as part:
         outlet = Outlet(part, attribute)
         entry.write(outlet, samples)
     outlet.tell()
