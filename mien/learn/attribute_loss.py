@@ -23,7 +23,7 @@ class AttributeLoss:
     def __init__(
         self,
         attributes: Sequence[Attribute],
-        number_weight: float = 0.25,
+        number_weight: float = 0.15,
         point_weight: float = 25.0,
         smoothing: float = 0.05,
     ) -> None:

@@ -163,7 +163,7 @@ class AttributeNetwork(nn.Module):
         widths: Sequence[int] = (),
         depths: Sequence[int] = (),
         side: int = 96,
-        hidden: int = 192,
+        hidden: int = 256,
         *,
         backbone: nn.Module | None = None,
         has_contour: bool = True,
@@ -173,7 +173,7 @@ class AttributeNetwork(nn.Module):
         self.crops = FaceCrops(side)
         self.backbone = backbone or Backbone(list(widths), list(depths))
         fine, coarse = self._shapes(side)
-        self.features = nn.Sequential(nn.Linear(fine[0] + coarse[0], hidden), nn.ReLU(inplace=True))
+        self.features = Unit(fine[0] + coarse[0], hidden)
         self.dropout = nn.Dropout(0.2)
         places = 40 * fine[1] * fine[2] + 32 * coarse[1] * coarse[2]
         self.heads = nn.ModuleList(Head(one, places if one.points else hidden) for one in self.attributes)
@@ -220,7 +220,9 @@ class AttributeNetwork(nn.Module):
 
     def told(self, pooled: Tensor, places: Tensor) -> Tensor:
         """The logits of all attributes, (N, K), of what is `seen`."""
-        features = self.dropout(self.features(pooled))
+        # How strongly a face is seen at all drowns what is seen, and leaves most of the next units dead.
+        level = F.layer_norm(pooled, pooled.shape[1:])
+        features = self.dropout(self.features(level[:, :, None, None]).flatten(1))
         return torch.cat([head(places if head.attribute.points else features) for head in self.heads], 1)
 
     @torch.no_grad()

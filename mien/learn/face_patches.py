@@ -31,9 +31,11 @@ from mien.models.store import model_path
 log = logging.getLogger(__name__)
 
 MIN_SIDE = 14.0
-_ALIGNED_SHARE = 0.75
+_ALIGNED_SHARE, _ALIGNED_CROPS = 0.8, 0.5
+"""How many faces are shown turned upright by their keypoints; of crops, which are also read as they are."""
 _DARK_SHARE = 0.06
 _MARGIN = 0.35
+_SMALL = 80.0
 _MOST_BALANCE = 4.0
 
 
@@ -159,7 +161,9 @@ class FacePatches(Dataset[FacePatch]):
     def __getitem__(self, draw: Draw) -> FacePatch:
         rng = np.random.default_rng((self.seed, draw.epoch, draw.place))
         row, side = self.rows[draw.row], draw.size
-        is_aligned = bool(np.isfinite(row.keypoints).all()) and rng.random() < _ALIGNED_SHARE
+        is_plain_crop = row.is_crop and not np.isfinite(row.points).any()
+        share = _ALIGNED_CROPS if is_plain_crop else _ALIGNED_SHARE
+        is_aligned = bool(np.isfinite(row.keypoints).all()) and rng.random() < share
         box = row.box
         if is_aligned:
             frame = self._frame(row)
@@ -175,7 +179,8 @@ class FacePatches(Dataset[FacePatch]):
         )
         image = np.ascontiguousarray(self.cache[row.picture][0][..., :3])
         fill = tuple(rng.integers(0, 256, 3)) if rng.random() < 0.3 else cv2.mean(image)[:3]
-        patch = self._worse(warp_image(image, matrix, (side, side), fill), side * (1 - _MARGIN), rng)
+        is_small = length < _SMALL
+        patch = self._worse(warp_image(image, matrix, (side, side), fill), side * (1 - _MARGIN), is_small, rng)
         patch = self.looks(patch, int(rng.integers(2**31)))
         if rng.random() < _DARK_SHARE:
             patch = in_low_light(patch, rng)
@@ -245,9 +250,11 @@ class FacePatches(Dataset[FacePatch]):
         )
 
     @staticmethod
-    def _worse(patch: NDArray[np.uint8], length: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A third of the faces as small as far ones: shrunk so that the face's crop is 20 to 70 pixels, and enlarged."""
-        if rng.random() > 0.35:
+    def _worse(patch: NDArray[np.uint8], length: float, is_small: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Some faces as small as far ones: shrunk so that the face's crop is 20 to 70 pixels, and enlarged. Fewer of those
+        that came small.
+        """
+        if rng.random() > (0.15 if is_small else 0.35):
             return patch
         share = float(rng.uniform(20, 70)) / length
         if share >= 1:

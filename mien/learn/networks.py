@@ -6,6 +6,8 @@ them themselves, so that nobody can feed them wrongly.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -121,6 +123,24 @@ class FaceNetwork(nn.Module):
         return raw[..., 0].sigmoid(), boxes, keypoints
 
 
+class Context(nn.Module):
+    """Each channel stressed or muted by what the whole picture shows (squeeze and excitation, Hu et al. 2018).
+
+    The means are levelled first and the gates begin at 1: gates that see raw means soon stand at 0 or 1 whatever comes.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.gate = nn.Conv2d(width, width, 1)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean(dim=(2, 3))
+        level = F.layer_norm(means, means.shape[1:])
+        return x * 2 * self.gate(level[:, :, None, None]).sigmoid()
+
+
 class MatteNetwork(nn.Module):
     """How much of each pixel is person: (B, 3, H, W) to logits (B, 1, H, W).
 
@@ -129,11 +149,13 @@ class MatteNetwork(nn.Module):
     """
 
     multiple = 32
+    slow: ClassVar = {"context": 0.1}
+    """How much smaller the steps of some layers must be: gates that jump to 0 or 1 stay there."""
 
     def __init__(self, widths: list[int], depths: list[int], decoder: list[int]):
         super().__init__()
         self.backbone = Backbone(widths, depths)
-        self.scene = nn.Sequential(nn.Conv2d(widths[-1], widths[-1], 1), nn.Sigmoid())
+        self.context = Context(widths[-1])
         self.narrows = nn.ModuleList()
         self.merges = nn.ModuleList()
         below = widths[-1]
@@ -145,7 +167,7 @@ class MatteNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         *skips, x = self.backbone(image)
-        x = x * self.scene(x.mean(dim=(2, 3), keepdim=True))
+        x = self.context(x)
         for narrow, merge, skip in zip(self.narrows, self.merges, reversed(skips), strict=True):
             x = F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
             x = merge(torch.cat([x, skip], dim=1))

@@ -99,6 +99,9 @@ class OwnLearner(L.LightningModule):
         # What the norms know of many pictures is worth more than what a few of one's own would teach them. Said here, as
         # Lightning keeps the mode that it finds: one in a new run, another in one that goes on.
         self.network.train(self.options.backbone not in ("frozen", "unfrozen"))
+        for module in self.network.modules():
+            if isinstance(module, nn.Dropout):
+                module.train()
 
     def training_step(self, batch: Any, number: int) -> Tensor:
         losses = self.lesson.losses(self.network, batch)

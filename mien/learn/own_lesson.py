@@ -97,7 +97,7 @@ class AttributeLesson:
     def losses(self, network: AttributeNetwork, batch: Any) -> dict[str, Tensor]:
         batch = self._weighted(batch)
         if isinstance(batch, Seen):
-            if self.options.mixup and network.training:
+            if self.options.mixup:
                 batch = self._mixed(batch, "pooled")
             return self._loss(network.told(batch.pooled, batch.places), None, batch.frames, batch)
         crops, frames = network.crops(batch.patch.float(), batch.box, batch.keypoints)
@@ -105,7 +105,7 @@ class AttributeLesson:
         if self.teacher is not None:
             with torch.no_grad():
                 batch = batch._replace(points=self.teacher.read(crops, frames)[1])
-        if self.options.mixup and network.training:
+        if self.options.mixup:
             batch = self._mixed(batch._replace(patch=crops), "patch")
             crops = batch.patch
         logits, points = network.read(crops, frames)
@@ -220,7 +220,8 @@ class CanvasLesson:
         return {"loss": total, **{f"{name}_loss": value for name, value in means.items()}, "goodness": -total}
 
     def share_of(self, name: str) -> float:
-        return 1.0
+        slow: dict[str, float] = getattr(self.network, "slow", {})
+        return slow.get(name.split(".")[0], 1.0)
 
     def is_backbone(self, name: str) -> bool:
         return name.split(".")[0] == "backbone"
