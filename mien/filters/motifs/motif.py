@@ -21,7 +21,7 @@ from mien.filters.motifs.canvas import Canvas, Picture, mixed, smoothstep
 LAYERS = ("ground", "land", "scatter", "surface")
 """From the back to the front."""
 
-SOFT, FINE, SHARP = 960, 1280, 1920
+SOFT, FINE, SHARP = 960, 1152, 1920
 """The longest side in pixels that a motif is drawn at; a larger picture is enlarged from it. By how fine its details are."""
 
 _LEAST_SIDE = 360

@@ -162,12 +162,18 @@ def watercolour(canvas: Canvas, below: Picture) -> Picture:
         wash, rim = _wash(field, 0.10 + 0.30 * float(random.random()))
         depth = wash * (0.66 + 0.20 * canvas.noise(f"pool{number}", 1.6)) + 0.34 * rim
         depth = np.clip(depth * (1 - 0.07 * grain), 0, 1)
-        picture = mixed(picture, picture * srgb_of(ink), depth)
+        _glaze(picture, srgb_of(ink), depth)
     drops = smoothstep(2.35, 2.6, canvas.noise("drops", 13.0)) * smoothstep(-0.2, 1.2, canvas.noise("spray", 1.4))
-    picture = mixed(picture, picture * srgb_of(shifted(scheme.base, 0.05)), np.float32(0.5) * drops)
+    _glaze(picture, srgb_of(shifted(scheme.base, 0.05)), np.float32(0.5) * drops)
     return scaled(picture, 1 + 0.012 * grain)
 
 
 def _wash(field: Plane, softness: float) -> tuple[Plane, Plane]:
     """Coverage of the wash where the field is above 0, and the dark rim just inside its edge, both (H, W)."""
-    return smoothstep(0, softness, field), np.asarray(np.exp(-np.square((field - 0.14) * np.float32(1 / 0.14))), np.float32)
+    return smoothstep(0, softness, field), cv2.exp(-np.square((field - np.float32(0.14)) * np.float32(1 / 0.14)))
+
+
+def _glaze(picture: Picture, ink: Plane, depth: Plane) -> None:
+    """Lay a transparent colour over a picture in place: where ``depth`` (H, W) is 1, it is multiplied by ``ink`` (3,)."""
+    for channel, level in enumerate(ink):
+        picture[..., channel] *= 1 - depth * np.float32(1 - level)
