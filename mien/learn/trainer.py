@@ -37,11 +37,13 @@ from mien.learn.networks import FaceNetwork, MatteNetwork
 from mien.learn.pose import mean_face
 from mien.learn.recipe import Recipe, read_recipe
 from mien.learn.release import release
+from mien.learn.units import dead_units
 from mien.learn.warm_start import warm_start
 
 log = logging.getLogger(__name__)
 
 _START_BATCHES = 8
+_MOST_DEAD = 0.3
 
 
 @dataclass(frozen=True)
@@ -215,10 +217,13 @@ class Evaluation(Callback):
 
 
 class Pace(Callback):
-    """One log line an epoch: losses, speed, time left."""
+    """One log line an epoch: losses, speed, time left; and a warning where much of a layer is dead."""
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: Learner) -> None:
         self.began = time.monotonic()
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: Learner, outputs: Any, batch: Any, number: int) -> None:  # type: ignore[override]
+        self.batch = batch
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Learner) -> None:
         took = time.monotonic() - self.began
@@ -234,6 +239,11 @@ class Pace(Callback):
             left / 60,
             text,
         )
+        for name, (dead, count) in dead_units(
+            module.average, lambda: module.losses(module.average, self.batch[0].float(), self.batch)
+        ).items():
+            if dead > _MOST_DEAD * count:
+                log.warning("%s: %d of %d units answered nothing in the last batch; lower learning_rate", name, dead, count)
 
 
 def train(
