@@ -65,6 +65,8 @@ def photos(tmp_path: Path) -> Path:
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version") == (0, f"mien {mien.__version__}\n", "")
+    as_module = subprocess.run([sys.executable, "-m", "mien", "--version"], capture_output=True, text=True, check=False)
+    assert (as_module.returncode, as_module.stdout) == (0, f"mien {mien.__version__}\n")
     for command in ((), ("analyze",), ("filter",), ("models",), ("models", "check"), ("train",), ("evaluate",)):
         code, out, _ = run(*command, "--help")
         assert code == 0

@@ -1,0 +1,5 @@
+"""``python -m mien`` is the command ``mien``."""
+
+from mien.cli import main
+
+main()
