@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from mien.data.sample import read_samples  # noqa: E402
 from mien.errors import DataError, ModelError  # noqa: E402
+from mien.learn import trainer  # noqa: E402
 from mien.learn.cache import PictureCache  # noqa: E402
 from mien.learn.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from mien.learn.dataset import Draw, Draws, FaceCanvases, MatteCanvases  # noqa: E402
@@ -230,6 +232,29 @@ def trained(tmp_path_factory: pytest.TempPathFactory, painted: Path) -> dict[str
     """Both tasks trained for two epochs by their recipes."""
     folder = tmp_path_factory.mktemp("chain")
     return {task: train(write_recipe(folder, painted, task), out=folder / task, workers=0) for task in ("faces", "matte")}
+
+
+def test_a_recipe_has_the_one_that_it_starts_from_trained_first(
+    painted: Path, trained: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = write_recipe(tmp_path, painted, "faces", epochs=1, extra='start = "runs/begin/begin.onnx"')
+    begin = tmp_path / "runs" / "begin" / "begin.onnx"
+    calls = []
+
+    def train_first(recipe: Path, *, out: Path, **named: object) -> None:
+        calls.append((recipe, out, named["workers"]))
+        out.mkdir(parents=True)
+        shutil.copy(trained["faces"], begin)
+
+    monkeypatch.setattr(trainer, "train", train_first)
+    monkeypatch.setattr(trainer, "release", lambda network, recipe, *rest: Path(recipe.start))
+    with pytest.raises(ModelError, match=r"begin\.onnx"):  # neither model nor recipe
+        train(goes_on, out=tmp_path / "alone", workers=0)
+    assert not calls
+    (tmp_path / "begin.toml").touch()
+    for name in ("one", "two"):
+        assert train(goes_on, out=tmp_path / name, workers=0) == begin
+    assert calls == [(tmp_path / "begin.toml", begin.parent, 0)]
 
 
 @pytest.mark.parametrize("task", ["faces", "matte"])

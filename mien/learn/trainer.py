@@ -261,11 +261,20 @@ def train(
     out: folder for checkpoints, curves, held-out pictures and the model; ``runs/NAME`` unless given.
     resume: go on from the last checkpoint in ``out`` where there is one; at most one epoch is lost by a crash.
     max_epochs: stop after this many epochs, as if interrupted there (the schedule stays the recipe's).
-    Raises `DataError` for a wrong recipe or data.
+    A recipe that starts from a model which is not there yet, and whose own recipe stands beside it, has that one trained
+    first. Raises `DataError` for a wrong recipe or data.
     """
-    recipe = read_recipe(Path(recipe_path), root)
+    recipe_path = Path(recipe_path)
+    recipe = read_recipe(recipe_path, root)
     task = task_of(recipe)
     out = out or Path("runs") / recipe.name
+    last = out / "checkpoints" / "last.ckpt"
+    is_resumed = resume and last.exists()
+    start = Path(recipe.start)
+    before = recipe_path.with_name(f"{start.stem}.toml")
+    if recipe.start and not is_resumed and not start.exists() and before.exists() and before != recipe_path:
+        log.info("%s starts from %s, which is trained first", recipe.name, before.name)
+        train(before, out=start.parent, root=root, resume=resume, threads=threads, workers=workers, max_epochs=max_epochs)
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     gathered = gather(recipe, out.parent / "cache")
@@ -283,8 +292,6 @@ def train(
     learner = Learner(recipe, schedule.epochs * len(draws))
     for network in (learner.network, learner.average):
         task.ready(network, canvases)
-    last = out / "checkpoints" / "last.ckpt"
-    is_resumed = resume and last.exists()
     if recipe.start and not is_resumed:
         learner.start_from(recipe.start, itertools.islice(loader, _START_BATCHES))
     trainer = L.Trainer(
