@@ -20,10 +20,11 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.multiprocessing import ProcessRaisedException
 
 from mien.data.sample import write_imagefolder
 from mien.data.settings import check_name
-from mien.errors import DataError
+from mien.errors import DataError, InputError
 from mien.learn.cards import commit
 from mien.learn.checkpoint import SafeCheckpointIO
 from mien.learn.own_data import OwnData, own_data
@@ -43,6 +44,10 @@ log = logging.getLogger(__name__)
 _PARTS = {"attributes": "reads faces", "faces": "finds faces and what is labelled as such", "matte": "cuts people out"}
 
 Tell = Callable[[str, int, int], None]
+
+
+class ChangedError(DataError):
+    """A run cannot go on, as the project is no longer what it was when the run began."""
 
 
 def train_project(
@@ -69,6 +74,8 @@ def train_project(
         record = read_record(run)
         options = OwnOptions.from_json(record["options"])
         seconds = sum(float(row.get("seconds", 0)) for row in read_history(run / HISTORY))
+        for left_over in run.rglob(".*.part"):  # of files that were being written when the run was killed
+            left_over.unlink(missing_ok=True)
     else:
         options, seconds = options or OwnOptions(), 0.0
         run = root / "runs" / (_checked(name) or datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S"))
@@ -80,19 +87,23 @@ def train_project(
     tell("reading", 0, 1)
     data = own_data(root, options.attributes, options.seed)
     if resume and record["data_hash"] != data.data_hash:
-        raise DataError(f"{run}: pictures or labels have changed since it began; start a new run")
+        raise ChangedError(f"{run}: pictures or labels have changed since it began; start a new run")
     options = options.filled(data.task, sum(data.counts["train"].values()))
     record = _record(data, options, seconds) | kept
-    is_new = not run.exists()
+    is_new, has_checkpoint = not run.exists(), (run / "checkpoints" / "last.ckpt").exists
     try:
         write_record(run, record)
         return _trained(data, options, run, record, began, tell)
-    except OSError as error:
+    except (OSError, InputError) as error:
+        problem = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(problem, OSError):
+            raise
         raise DataError(
-            f"{run}: cannot be written ({error.strerror or error}); make room, then go on with --resume"
+            f"{run}: cannot be written ({problem.strerror or problem}); make room, then "
+            + ("start it again" if is_new and not has_checkpoint() else "go on with --resume")
         ) from None
     finally:
-        if is_new and not (run / "checkpoints" / "last.ckpt").exists() and not (run / MODEL).exists():
+        if is_new and not has_checkpoint() and not (run / MODEL).exists():
             shutil.rmtree(run, ignore_errors=True)
 
 
@@ -164,7 +175,16 @@ def _fit(learner: OwnLearner, options: OwnOptions, run: Path, tell: Tell) -> Non
             num_sanity_val_steps=0,
             log_every_n_steps=10,
         )
-        trainer.fit(learner, ckpt_path=str(last) if last.exists() else None)
+        try:
+            trainer.fit(learner, ckpt_path=str(last) if last.exists() else None)
+        except ProcessRaisedException as error:
+            raise _of_process(error) from None
+
+
+def _of_process(error: ProcessRaisedException) -> Exception:
+    """What stopped another process, as this one would have told it."""
+    kind, _, text = str(error).strip().splitlines()[-1].partition(": ")
+    return {"mien.errors.DataError": DataError, "mien.errors.InputError": InputError}.get(kind, RuntimeError)(text or kind)
 
 
 def _recipe(data: OwnData, options: OwnOptions) -> Recipe:

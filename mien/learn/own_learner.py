@@ -53,7 +53,7 @@ class Share(Draws):
 class OwnLearner(L.LightningModule):
     """A lesson's network, its slowly following average, and the best average so far, which is what gets exported.
 
-    options: with nothing left open. All that is left to chance in an epoch depends on the seed and the epoch alone, so a run
+    options: with nothing left open. All that is left to chance depends on the seed, the epoch and the step alone, so a run
     that goes on ends with the same weights.
     """
 
@@ -92,16 +92,24 @@ class OwnLearner(L.LightningModule):
         return DataLoader(self.lesson.held, batch_sampler=draws, collate_fn=self.lesson.collate)
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.options.seed * 100_003 + self.current_epoch)
         is_kept = self.current_epoch < int(self.options.freeze_epochs or 0)
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(not self._is_fixed(name) and not (is_kept and self.lesson.is_backbone(name)))
-        # What the norms know of many pictures is worth more than what a few of one's own would teach them. Said here, as
-        # Lightning keeps the mode that it finds: one in a new run, another in one that goes on.
-        self.network.train(self.options.backbone not in ("frozen", "unfrozen"))
-        for module in self.network.modules():
+        # Said here, as Lightning keeps the mode that it finds: one in a new run, another in one that goes on.
+        self.set_mode(self.network)
+
+    def set_mode(self, network: nn.Module) -> None:
+        """Let a network drop out as in training. What the norms of a trained backbone know of many pictures is worth more
+        than what a few of one's own would teach them, so they stay as they are.
+        """
+        network.train(self.options.backbone not in ("frozen", "unfrozen"))
+        for module in network.modules():
             if isinstance(module, nn.Dropout):
                 module.train()
+
+    def on_train_batch_start(self, batch: Any, number: int) -> None:
+        # At each step: what is drawn from before the first of an epoch differs in a run that goes on.
+        torch.manual_seed(self.options.seed * 100_003 + self.global_step)
 
     def training_step(self, batch: Any, number: int) -> Tensor:
         losses = self.lesson.losses(self.network, batch)

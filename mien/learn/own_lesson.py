@@ -99,7 +99,7 @@ class AttributeLesson:
         if isinstance(batch, Seen):
             if self.options.mixup:
                 batch = self._mixed(batch, "pooled")
-            return self._loss(network.told(batch.pooled, batch.places), None, batch.frames, batch)
+            return self._loss(network.told(batch.pooled, batch.places).float(), None, batch.frames, batch)
         crops, frames = network.crops(batch.patch.float(), batch.box, batch.keypoints)
         crops = crops.contiguous(memory_format=torch.channels_last)
         if self.teacher is not None:

@@ -25,7 +25,9 @@ from mien.models.store import model_path
 _START_BATCHES = 8
 _MOST_CELLS = 6
 _SHARED = ("backbone", "narrow", "contour", "features")
-"""What an own attribute network takes over from the shipped one: all but the heads."""
+"""What an own attribute network takes over from the shipped one: all but the heads. Its ``features`` are trained
+on, also on a frozen backbone, where the rest is kept as it is.
+"""
 
 
 class Foreign(nn.Module):
@@ -70,7 +72,8 @@ def attribute_network(attributes: Sequence[Attribute], backbone: str, seed: int,
     """An untrained network for some attributes, its weights decided by the seed; see `OwnOptions` for the backbones.
 
     One on the shipped backbone holds all the shipped network holds but its heads, and goes on telling contour and pose. A
-    head starts from the shipped one where that answers the same question in the same words.
+    head starts from the shipped one where that answers the same question in the same words. Of a model file whose features
+    are of another shape, those and the heads start afresh.
     """
     torch.manual_seed(seed)
     if ":" in backbone:
@@ -86,9 +89,10 @@ def attribute_network(attributes: Sequence[Attribute], backbone: str, seed: int,
     if backbone == "scratch":
         return AttributeNetwork(attributes, side=side, has_contour=False, **settings)
     network = AttributeNetwork(attributes, side=side, **settings)
-    warm_start(network, "attributes", (), names=_SHARED)
+    taken = warm_start(network, "attributes", (), names=_SHARED)
     network.face.copy_(lift_of(constant_of("attributes", "lift")))
-    _start_heads(network)
+    if "features.0" in taken:  # a head says nothing of other features than those it was trained on
+        _start_heads(network)
     return network
 
 

@@ -25,7 +25,8 @@ def find_rate(learner: OwnLearner, picture: Path) -> float:
 
     Raises `DataError` where no rate lowers the loss.
     """
-    trial = copy.deepcopy(learner.network).train()
+    trial = copy.deepcopy(learner.network)
+    learner.set_mode(trial)
     parameters = [
         {"params": [one], "lr": 1.0, "share": learner.lesson.share_of(name)}
         for name, one in trial.named_parameters()

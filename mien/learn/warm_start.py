@@ -35,8 +35,8 @@ def warm_start(
     batches: Iterable[Any],
     forward: Callable[[Any, Any], Any] = lambda network, batch: network(batch),
     names: tuple[str, ...] = ("",),
-) -> int:
-    """Give ``network`` the weights of a model file, layer by layer where name and shape agree; the number of such layers.
+) -> frozenset[str]:
+    """Give ``network`` the weights of a model file, layer by layer where name and shape agree; the names of such layers.
 
     model: name of a shipped model, or an ONNX file exported by `mien.learn.export`. batches: as in training, and forward:
     how the network is run on one; pictures (B, 3, H, W) with values 0 to 255 unless told otherwise. Without any batch the
@@ -73,7 +73,7 @@ def warm_start(
         (partial(forward, network, batch) for batch in batches),
     )
     log.info("%d layers of %d start from %s", len(taken), sum(hasattr(m, "weight") for m in modules.values()), path.name)
-    return len(taken)
+    return frozenset(taken)
 
 
 def network_settings(model: str | Path) -> dict[str, Any]:
