@@ -12,6 +12,14 @@ from mien.data.project import Project
 from mien.data.split import SPLITS, Proof, joined_groups, proofs, strata_of, stratified_split
 from mien.errors import DataError
 
+_MANY = 200
+"""Pictures from which on a part is set apart for a test that training never sees."""
+
+
+def usual_shares(pictures: int) -> dict[str, float]:
+    """How so many pictures are divided where nobody says otherwise: the share of each part that is not trained on."""
+    return {"validation": 0.15, "test": 0.15} if pictures >= _MANY else {"validation": 0.25}
+
 
 @dataclass(frozen=True)
 class Divided:

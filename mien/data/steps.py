@@ -30,6 +30,10 @@ class Steps:
         """Whether a step is behind the project."""
         return step in self._done
 
+    def when(self, step: str) -> str:
+        """The moment, as ISO 8601, at which a step was noted; "" for one that was not."""
+        return self._done.get(step, "")
+
     def note(self, step: str) -> None:
         """A step is done."""
         self._done[step] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mien.attributes import ATTRIBUTES, Attribute
 from mien.data.answers import known_label, named_points
-from mien.data.divide import divide
+from mien.data.divide import divide, usual_shares
 from mien.data.project import Project, content_hash
 from mien.data.sample import FaceLabel, Sample, read_imagefolder
 from mien.data.split import held_out, joined_groups
@@ -34,8 +34,6 @@ _REACH = 2.6
 """Side of what is kept around a face, over the longer side of its box."""
 _LEAST_SIDE = 4.0
 _BORDER = 0.3
-_MANY = 200
-"""Pictures from which on a part is set apart for a test that training never sees."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,7 @@ def _of_project(project: Project, asked: Sequence[str], seed: int) -> OwnData:
         raise DataError(f"{root}: expected labelled pictures, got {got}; label some with: mien label {root}")
     notes: list[str] = []
     if any(not sample.split for sample in labelled):
-        shares = {"validation": 0.15, "test": 0.15} if len(labelled) >= _MANY else {"validation": 0.25}
-        notes += divide(project, shares, seed=seed).notes
+        notes += divide(project, usual_shares(len(labelled)), seed=seed).notes
         labelled = [sample for sample in project.samples() if sample.state == "labelled"]
     if len(labelled) < len(samples):
         notes.append(f"{len(samples) - len(labelled)} pictures are left out, as nobody has labelled or confirmed them")
