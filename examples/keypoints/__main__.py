@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.own_model import grey_face
+from examples.keypoints.plain import Labelled, Points, errors, shifted
+from examples.keypoints.plain import train as train_plain
 from examples.painted import grey, paint
-from examples.steps import Choice, choose, judge, mien, save_folder, train_and_judge
-from mien.data.sample import read_parquet
+from examples.steps import Choice, Score, Trained, choose, judge, mien, row, save_folder, show, train
+from mien.data.sample import Sample, read_parquet
+from mien.metrics import bootstrap_interval, ratio
 from mien.types import KEYPOINT_NAMES
 
 SIDE = 96
 MOST_SHIFT = 16
+PLAIN_TIMES = 3
+"""Epochs of a plain network for each of mien's, which looks at several views of each face in one."""
 KAGGLE = {
     "left_eye": "left_eye_center",
     "right_eye": "right_eye_center",
@@ -24,81 +30,106 @@ KAGGLE = {
     "mouth_left": "mouth_left_corner",
     "mouth_right": "mouth_right_corner",
 }
-Points = dict[str, tuple[float, float]]
 
 
-def pictures(choice: Choice) -> Iterator[tuple[NDArray[np.uint8], Points]]:
-    """Grey pictures (96, 96) and their points."""
+def pictures(choice: Choice, part: str) -> Iterator[Labelled]:
+    """Grey pictures (96, 96) and their points. part: "train", or "validation" for a quarter as many of other people."""
+    count = choice.count if part == "train" else max(2, choice.count // 4)
     if choice.real is None:
-        for number in range(choice.count):
-            face = paint(number, side=SIDE, share=0.7, smiles=number % 2 == 0)
+        for number in range(count):
+            face = paint(number if part == "train" else 100_000 + number, side=SIDE, share=0.7, smiles=number % 2 == 0)
             yield grey(face.image)[..., 0], face.keypoints
         return
-    for sample in read_parquet(choice.real / "keypoints" / "landmarks68-youtube-train.parquet")[: choice.count]:
-        image = sample.image()
-        scale = SIDE / max(image.shape[:2])
-        matrix = np.array([[scale, 0, 0], [0, scale, 0]], np.float32)
-        small = cv2.warpAffine(grey(image)[..., 0], matrix, (SIDE, SIDE), flags=cv2.INTER_AREA)
-        points = sample.faces[0].keypoints * scale if sample.faces else np.full((5, 2), np.nan)
-        yield (
-            np.asarray(small, np.uint8),
-            {n: (float(x), float(y)) for n, (x, y) in zip(KEYPOINT_NAMES, points, strict=True)},
-        )
+    samples = read_parquet(choice.real / "keypoints" / f"landmarks68-youtube-{part}.parquet")
+    for number in np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int):
+        yield _small(samples[number])
 
 
-def save_training_csv(path: Path, rows: Sequence[tuple[NDArray[np.uint8], Points]]) -> Path:
-    """Kaggle's ``training.csv``, whose points count from the middle of the first pixel."""
+def _small(sample: Sample) -> Labelled:
+    picture = grey_face(sample)
+    (face,) = (picture.labels and picture.labels.faces) or ()
+    named = {name: (float(x), float(y)) for name, (x, y) in zip(KEYPOINT_NAMES, face.keypoints, strict=True)}
+    return np.asarray(picture.picture)[..., 0].copy(), named
+
+
+def save_training_csv(path: Path, rows: Sequence[Labelled]) -> Path:
+    """Kaggle's ``training.csv``, whose points count from the middle of the first pixel; unknown ones are left empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
     head = [f"{name}_{axis}" for name in KAGGLE.values() for axis in "xy"]
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow([*head, "Image"])
         for image, points in rows:
-            places = [round(value - 0.5, 3) for name in KAGGLE for value in points[name]]
+            places = [round(value - 0.5, 3) if np.isfinite(value) else "" for name in KAGGLE for value in points[name]]
             table.writerow([*places, " ".join(map(str, image.ravel().tolist()))])
     return path
 
 
-def save_shifted(folder: Path, rows: Sequence[tuple[NDArray[np.uint8], Points]]) -> Path:
-    """The pictures moved off the middle, as an ImageFolder: what fixed-place networks fail on."""
-
-    def shifted(number: int, image: NDArray[np.uint8], points: Points) -> tuple[NDArray[np.uint8], dict[str, object]]:
+def moved(rows: Sequence[Labelled]) -> list[Labelled]:
+    """The pictures moved off the middle, each by its own lot: what networks of fixed places fail on."""
+    found = []
+    for number, (image, points) in enumerate(rows):
         dx, dy = (int(v) for v in np.random.default_rng(number).integers(-MOST_SHIFT, MOST_SHIFT + 1, 2))
-        matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
-        moved = cv2.warpAffine(image, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
-        places = {name: [x + dx, y + dy] for name, (x, y) in points.items()}
-        box = [max(0, dx), max(0, dy), min(SIDE, SIDE + dx), min(SIDE, SIDE + dy)]
-        return np.repeat(np.asarray(moved, np.uint8)[..., None], 3, axis=2), {"faces": [{"box": box, "keypoints": places}]}
-
-    return save_folder(folder, [shifted(number, *row) for number, row in enumerate(rows)])
+        found.append(shifted(image, points, dx, dy))
+    return found
 
 
-def prepare(choice: Choice) -> None:
-    """The project, divided, its training pictures also moved; and the last tenth of the pictures off the middle."""
-    project, rows = choice.folder / "keypoints", list(pictures(choice))
-    kept = max(1, len(rows) // 10)
-    table = save_training_csv(choice.folder / "kaggle" / "training.csv", rows[:-kept])
-    save_shifted(choice.folder / "shifted", rows[-kept:])
+def save_labelled(folder: Path, rows: Sequence[Labelled]) -> Path:
+    """Pictures and points as an ImageFolder; the face is somewhere in the picture."""
+
+    def told(points: Points) -> dict[str, object]:
+        known: dict[str, Sequence[float]] = {name: place for name, place in points.items() if np.isfinite(place).all()}
+        return {"faces": [{"box": [0, 0, SIDE, SIDE], "keypoints": known}]}
+
+    return save_folder(folder, [(np.repeat(image[..., None], 3, axis=2), told(points)) for image, points in rows])
+
+
+def prepare(choice: Choice) -> tuple[list[Labelled], dict[str, list[Labelled]]]:
+    """The project, divided; gives what it is trained on, and others' faces in the middle and off it, as folders too."""
+    project, rows = choice.folder / "keypoints", list(pictures(choice, "train"))
+    table = save_training_csv(choice.folder / "kaggle" / "training.csv", rows)
+    apart = list(pictures(choice, "validation"))
+    judged = {"centred": apart, "moved": moved(apart)}
+    for name, members in judged.items():
+        save_labelled(choice.folder / name, members)
     mien("new", project, "--task", "keypoints")
     mien("data", "import", project, table.parent, "--format", "kaggle")
-    mien("data", "split", project, "--validation", 0.15, "--test", 0.15)
-    mien("data", "augment", project, "--times", 2)
+    mien("data", "split", project, "--validation", 0.15, "--test", 0)
+    return rows, judged
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Prepare, train, judge in the middle and off it."""
-    choice = choose("Facial keypoints on grey pictures of 96x96.", words, painted=200, real=1500)
-    prepare(choice)
-    centred = train_and_judge(choice.folder / "keypoints", choice)["points rmse"]
-    moved = judge(choice.folder / "keypoints" / "runs" / "first", choice.folder / "shifted")["points rmse"]
-    for name, rmse in (("in the middle", centred), (f"up to {MOST_SHIFT} px off it", moved)):
-        half, whole = mean_squares(rmse)
-        print(f"{name}: RMSE {rmse:.3f} px, MSE {half:.6f} on [-1, 1] and {whole:.6f} on [0, 1] coordinates")
+def rmse_of(squares: NDArray[np.float64]) -> Score:
+    """The root of the mean of squared errors (N,), one a picture, with its interval over pictures."""
+    mean = ratio(squares)
+    low, high = bootstrap_interval(lambda weights: np.sqrt(mean(weights)), range(len(squares)))
+    return Score(float(np.sqrt(squares.mean())), low, high, len(squares))
 
 
 def mean_squares(rmse_px: float) -> tuple[float, float]:
     """The mean squared error on [-1, 1] and on [0, 1] coordinates that an RMSE in pixels of 96x96 is."""
     return (rmse_px / (SIDE / 2)) ** 2, (rmse_px / SIDE) ** 2
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Prepare, train a plain network without and with moved pictures, then mien's; judge each in the middle and off it."""
+    choice = choose("Facial keypoints on grey pictures of 96x96.", words, painted=(200, 10), real=(400, 8))
+    rows, judged = prepare(choice)
+    told: dict[str, tuple[Trained, dict[str, Score]]] = {}
+    for name, most_shift in (("plain network, centred pictures", 0), ("plain network, moved pictures", MOST_SHIFT)):
+        began, cpu = time.monotonic(), time.process_time()
+        network = train_plain(rows, PLAIN_TIMES * choice.epochs, most_shift)
+        cost = Trained(len(rows), time.monotonic() - began, time.process_time() - cpu)
+        told[name] = cost, {place: rmse_of(errors(network, members)) for place, members in judged.items()}
+    trained = train(choice.folder / "keypoints", choice)
+    scores = {place: judge(trained.run, choice.folder / place)["points rmse"] for place in judged}
+    told["mien, frozen backbone"] = trained, scores
+    lines, notes = [], []
+    for name, (cost, by_place) in told.items():
+        lines += [row(name, cost, f"RMSE in px, {place}", score) for place, score in by_place.items()]
+        half, whole = mean_squares(by_place["centred"].value)
+        notes.append(f"{name}, centred: MSE {half:.6f} on [-1, 1] and {whole:.6f} on [0, 1] coordinates.")
+    note = f"Moved: by up to {MOST_SHIFT} px each way. Plain networks have {PLAIN_TIMES} times the epochs.\n"
+    show("keypoints", choice, lines, "\n".join([note, *(f"- {one}" for one in notes)]))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.painted import MASKS, paint
-from examples.steps import Choice, choose, mien, save_folder, train_and_judge
+from examples.steps import Choice, choose, judge, mien, row, save_folder, show, train
 
 SIDE = 128
 
@@ -24,14 +24,14 @@ def pictures(choice: Choice) -> Iterator[tuple[NDArray[np.uint8] | Path, dict[st
             yield face.image, {"faces": [{"box": face.box, "attributes": {"mask": MASKS[number % 3]}}]}
         return
     folder = choice.real / "faces" / "train"
-    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
-    told = [(row, [face for face in row.get("faces") or [] if "mask" in (face.get("attributes") or {})]) for row in rows]
-    told = [(row, faces) for row, faces in told if faces and len(faces) <= 4]
+    lines = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    told = [(one, [face for face in one.get("faces") or [] if "mask" in (face.get("attributes") or {})]) for one in lines]
+    told = [(one, faces) for one, faces in told if faces and len(faces) <= 4]
     rare = [one for one in told if any(face["attributes"]["mask"] == "bad_mask" for face in one[1])]
     chosen = (rare[: choice.count // 2] + [one for one in told if one not in rare])[: choice.count]
-    for row, faces in chosen:
-        group = {"group": str(row["group"])} if row.get("group") else {}
-        yield folder / row["file_name"], {"faces": faces, **group}
+    for one, faces in chosen:
+        group = {"group": str(one["group"])} if one.get("group") else {}
+        yield folder / one["file_name"], {"faces": faces, **group}
 
 
 def prepare(choice: Choice) -> None:
@@ -45,9 +45,15 @@ def prepare(choice: Choice) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Prepare, look for a learning rate, train heads and then the network under them, judge."""
-    choice = choose("Mask, no mask or mask worn wrongly.", words, painted=150, real=600)
+    choice = choose("Mask, no mask or mask worn wrongly.", words, painted=(150, 8), real=(120, 4))
     prepare(choice)
-    train_and_judge(choice.folder / "mask", choice, "--backbone", "unfrozen", "--find-lr")
+    project = choice.folder / "mask"
+    trained = train(project, choice, "--backbone", "unfrozen", "--find-lr", "--batch", 16)
+    scores = judge(trained.run, project)
+    figures = ("accuracy", "balanced_accuracy")
+    rate = json.loads((trained.run / "run.json").read_text())["suggested_lr"]
+    rows = [row("unfrozen, the rate looked for", trained, name, scores[f"mask {name}"]) for name in figures]
+    show("mask", choice, rows, f"Learning rate found: {rate:g}.")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.painted import grey, paint
-from examples.steps import Choice, choose, mien, save_folder, train_and_judge
+from examples.steps import Choice, choose, judge, mien, row, save_folder, show, train
 from mien.data.sample import read_parquet
 
 SIDE = 64
+BACKBONE = "examples.smile.small:Small"
 
 
 def crops(choice: Choice) -> Iterator[tuple[NDArray[np.uint8], dict[str, Any]]]:
@@ -25,8 +26,8 @@ def crops(choice: Choice) -> Iterator[tuple[NDArray[np.uint8], dict[str, Any]]]:
     folder = choice.real / "attributes"
     for name, count, part in (("train", choice.count, ""), ("val", choice.count // 4, "test")):
         for sample in read_parquet(folder / f"smile-smilesd-{name}.parquet")[:count]:
-            row = _row(bool(sample.labels["smile"])) | ({"split": part} if part else {})
-            yield sample.image(), row | ({"person": sample.group} if sample.group else {})
+            told = _row(bool(sample.labels["smile"])) | ({"split": part} if part else {})
+            yield sample.image(), told | ({"person": sample.group} if sample.group else {})
 
 
 def _row(smiles: bool) -> dict[str, Any]:
@@ -45,9 +46,13 @@ def prepare(choice: Choice) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Prepare, train from nothing, judge."""
-    choice = choose("Smile or no smile on grey crops of 64x64.", words, painted=400, real=2000)
+    choice = choose("Smile or no smile on grey crops of 64x64.", words, painted=(400, 6), real=(800, 10))
     prepare(choice)
-    train_and_judge(choice.folder / "smile", choice, "--backbone", "scratch")
+    project = choice.folder / "smile"
+    trained = train(project, choice, "--backbone", BACKBONE)
+    scores = judge(trained.run, project)
+    what = "a small network from nothing"
+    show("smile", choice, [row(what, trained, name, scores[f"smile {name}"]) for name in ("accuracy", "balanced_accuracy")])
 
 
 if __name__ == "__main__":
