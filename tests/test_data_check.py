@@ -58,6 +58,16 @@ def test_every_kind_of_fault_is_found(tmp_path: Path) -> None:
     assert any("no answer to mask" in note for note in found["label"])
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-7, 0.2])
+def test_faces_that_are_all_alike_can_be_plotted(tmp_path: Path, spread: float) -> None:
+    pytest.importorskip("matplotlib")
+    project = masks(tmp_path / "p", 3)
+    checked = check(project)
+    checked.looks = (np.full((60, 4), 0.5) + np.linspace(0, spread, 60)[:, None]).astype(np.float32)
+    checked.looks[:, 3] = np.nan  # nothing is known of their turn
+    assert "histograms of size" in write_check(project, checked).read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

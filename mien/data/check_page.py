@@ -24,6 +24,13 @@ from mien.media.write import write
 _MOST_SHOWN = 36
 _MOST_GROUPS = 12
 _GROUP_SHOWN = 6
+_LOOKS: tuple[tuple[str, tuple[float, float] | None], ...] = (
+    ("size (of the picture's shorter side)", None),
+    ("light (0 black, 1 white)", (0.0, 1.0)),
+    ("sharpness", None),
+    ("turned (-1 right, 1 left)", (-1.0, 1.0)),
+)
+"""The columns of `Checked.looks`, and the ends of their plots; None: from 0 to the largest."""
 
 
 def write_check(project: Project, checked: Checked) -> Path:
@@ -155,11 +162,17 @@ def _plots(page: Page, checked: Checked) -> None:
     except ImportError:
         page.text("Plots need matplotlib: pip install 'mien[train]'", kind="note")
         return
-    names = ("size (of the picture's shorter side)", "light (0 black, 1 white)", "sharpness", "turned (-1 right, 1 left)")
     figure = Figure(figsize=(12, 2.6), layout="constrained")
-    for axis, name, values in zip(figure.subplots(1, 4), names, checked.looks.T, strict=True):
-        axis.hist(values[np.isfinite(values)], bins=24, color="#2ec4b6")
+    for axis, (name, ends), values in zip(figure.subplots(1, 4), _LOOKS, checked.looks.T, strict=True):
+        known = values[np.isfinite(values)].astype(np.float64)
+        # From 0 on and never narrow: faces that differ by a rounding error only are one bar.
+        low, high = ends or (0.0, max(0.1, float(known.max(initial=0))))
+        axis.hist(known.clip(low, high), bins=24, range=(low, high), color="#2ec4b6")
         axis.set_title(name, fontsize=10)
+        if not len(known):
+            axis.text((low + high) / 2, 0.5, "not known", ha="center", va="center", color="#666")
+            axis.set_ylim(0, 1)
+        axis.yaxis.get_major_locator().set_params(integer=True)
         axis.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
