@@ -73,6 +73,23 @@ def test_merge_and_export_and_import(run: Run, tmp_path: Path, monkeypatch: pyte
     assert run("data", "import", tmp_path / "d", tmp_path / "coco")[1].startswith("0 added, 7 there already")
 
 
+def test_an_export_says_what_it_loses(run: Run, tmp_path: Path) -> None:
+    masks(tmp_path / "p", 3).close()
+    code, out, _ = run("data", "export", tmp_path / "p", "-o", tmp_path / "out", "--format", "class-folders")
+    assert code == 0
+    assert "Note: 3 pictures lost the boxes of their faces" in out
+
+
+def test_photos_without_labels_can_be_imported(run: Run, tmp_path: Path) -> None:
+    for number in range(3):
+        write(portrait(number), tmp_path / "photos" / f"{number}.png")
+    run("new", tmp_path / "p", "--task", "mask")
+    code, out, _ = run("data", "import", tmp_path / "p", tmp_path / "photos")
+    assert (code, "3 added, 0 there already, 0 rejected" in out) == (0, True)
+    assert "3 pictures came without labels" in out
+    assert {row["state"] for row in Project.open(tmp_path / "p").rows()} == {"unlabelled"}
+
+
 def test_labels_come_back_from_another_tool(run: Run, tmp_path: Path) -> None:
     masks(tmp_path / "p", 3).close()
     run("data", "export", tmp_path / "p", "-o", tmp_path / "out", "--format", "labelme")
@@ -104,6 +121,7 @@ def test_nothing_kept_is_a_failure(run: Run, tmp_path: Path) -> None:
         (["capture", "{}", "--class", "odd"], "expected one of mask"),
         (["data", "check", "nowhere"], "make one with: mien new"),
         (["data", "split", "{}", "--test", "1", "--validation", "0.5"], "split: expected shares"),
+        (["data", "split", "{}", "--test", "0.9", "--validation", "0.5"], "got validation 0.5 and test 0.9; give less"),
         (["data", "freeze", "{}", "../v1"], "plain name"),
         (["data", "merge", "{}", "-o", "x"], "at least two"),
         (["data", "export", "{}", "-o", "x", "--format", "odd"], "format 'odd'"),

@@ -91,6 +91,23 @@ def test_the_coach_asks_for_what_is_missing() -> None:
     assert not coach.is_covered
 
 
+@pytest.mark.parametrize("wanted", [1, 3, 5])
+def test_a_few_pictures_are_never_a_class_well_covered(wanted: int) -> None:
+    coach = Coach(wanted)
+    for _ in range(5):
+        coach.see(FRONT, 0)
+    assert not coach.is_covered
+    assert "come closer" in coach.missing()
+    for number in range(6):  # all bins, lights and backgrounds, but eleven pictures
+        coach.see(
+            Look((0.15, 0.5)[number % 2], 0.3 + 0.1 * number, 1.0, (-0.5, 0.5)[number // 2 % 2]),
+            (0, 2**40 - 1, 2**64 - 1)[number % 3],
+        )
+    assert coach.missing() == ["record at least 12 pictures"]
+    coach.see(FRONT, 0)
+    assert coach.is_covered
+
+
 def test_the_coach_is_content_when_all_bins_are_filled() -> None:
     coach = Coach(24)
     for number in range(24):

@@ -53,7 +53,7 @@ def test_a_second_split_moves_nothing_unless_asked_to(tmp_path: Path) -> None:
 def test_what_cannot_be_met_is_said(tmp_path: Path) -> None:
     project = masks(tmp_path / "p", 6, person="ann")
     notes = " ".join(divide(project, SHARES).notes)
-    assert "validation has no pictures" in notes
+    assert "validation has no pictures: too few people and sessions show them; record them with others" in notes
     assert "6 of 6 pictures belong together" in notes
     with pytest.raises(DataError, match="found none"):
         divide(Project.create(tmp_path / "empty", task="mask"), SHARES)

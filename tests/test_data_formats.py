@@ -243,6 +243,31 @@ def test_a_format_is_recognised_or_asked_for(samples: list[Sample], tmp_path: Pa
         import_labels(tmp_path / "broken.json")
 
 
+def test_pictures_without_labels_are_taken_in_to_be_labelled(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for number, name in enumerate(("one.jpg", "two.png")):
+        picture(photos / name, seed=number)
+    (photos / "README.md").write_text("holidays")
+    found = import_labels(photos)
+    assert [(one.name, one.faces, one.labels) for one in found.samples] == [("one.jpg", None, {}), ("two.png", None, {})]
+    assert (found.format, len(found.notes)) == ("pictures", 1)
+    assert "2 pictures came without labels" in found.notes[0]
+    assert [one.name for one in import_labels(photos / "two.png").samples] == ["two.png"]
+    (photos / "notes.txt").write_text("who knows what these are\n")
+    with pytest.raises(DataError, match="found none of them; say which, or --format pictures for pictures alone"):
+        import_labels(photos)
+    assert len(import_labels(photos, "pictures")) == 2
+
+
+def test_what_is_lost_goes_to_whoever_asks(samples: list[Sample], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+    export_labels(samples, tmp_path / "told", "voc", attribute="mask", tell=told.append)
+    assert any("keypoints" in one for one in told)
+    assert not caplog.records
+    export_labels(samples, tmp_path / "logged", "voc", attribute="mask")
+    assert [record.getMessage() for record in caplog.records] == told
+
+
 def test_one_file_of_labels_can_be_named(samples: list[Sample], tmp_path: Path) -> None:
     out = export_labels(samples, tmp_path / "out", "coco")
     (out / "other.json").write_bytes((out / "annotations.json").read_bytes())

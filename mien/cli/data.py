@@ -270,6 +270,7 @@ def freeze(
     "import",
     epilog=examples(
         "mien data import masks downloads/coco",
+        "mien data import masks holiday-photos",
         "mien data import masks photos --format class-folders",
         "mien data import masks masks-labelme --update",
     ),
@@ -295,7 +296,9 @@ def import_(
     device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
-    """Put labelled pictures of other tools into a project: COCO, YOLO, VOC, labelme, Label Studio, CVAT, CSV and others."""
+    """Put pictures into a project: plain photos to be labelled, or with labels of COCO, YOLO, VOC, labelme, CVAT, CSV and
+    others.
+    """
     from mien.data.project import Project
     from mien.data.transfer import import_pictures
 
@@ -334,8 +337,11 @@ def export(
     from mien.data.project import Project
     from mien.data.transfer import export_pictures
 
-    path, count = export_pictures(Project.open(project), output, format, version=version)
+    losses: list[str] = []
+    path, count = export_pictures(Project.open(project), output, format, version=version, tell=losses.append)
     print(f"{path}: {count} pictures")
+    for loss in losses:
+        print(plain(f"Note: {loss}"))
 
 
 def _finder(model: str, device: str, threads: int) -> tuple[FaceFinder, dict[str, Attribute]]:

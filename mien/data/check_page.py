@@ -61,7 +61,9 @@ def write_check(project: Project, checked: Checked) -> Path:
         page.heading("Near-duplicates")
         count = sum(map(len, checked.groups))
         page.text(f"{len(checked.groups)} groups of {count} pictures look the same, or mirrored.")
-        page.picture(contact_sheet(_group_tiles(project, checked.groups), columns=_GROUP_SHOWN, cell=160), "near-duplicates")
+        across = min(_GROUP_SHOWN, max(map(len, checked.groups)))
+        sheet = contact_sheet(_group_tiles(project, checked.groups, across), columns=across, cell=160)
+        page.picture(sheet, "near-duplicates")
         page.table(("pictures", "names"), [(len(group), ", ".join(group[:20])) for group in checked.groups])
     return page.write(project.root / "reports" / "check.html")
 
@@ -204,10 +206,11 @@ def _around(image: NDArray[np.uint8], face: FaceLabel) -> NDArray[np.uint8]:
     return cut if cut.size else image
 
 
-def _group_tiles(project: Project, groups: Sequence[Sequence[str]]) -> Iterator[tuple[NDArray[np.uint8], str]]:
+def _group_tiles(project: Project, groups: Sequence[Sequence[str]], across: int) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """The first pictures of each group, ``across`` to a row, and blanks for what is missing of them."""
     blank = np.full((1, 2, 3), 250, np.uint8)
     for group in groups[:_MOST_GROUPS]:
-        for place in range(_GROUP_SHOWN):
+        for place in range(across):
             if place >= len(group):
                 yield blank, ""
                 continue

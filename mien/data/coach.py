@@ -35,6 +35,8 @@ _SAY = {
     ("distance", "middle"): "go to a middle distance",
     ("distance", "far"): "go farther away",
 }
+_LEAST = 12
+"""Pictures below which no class is well covered."""
 _BACKGROUNDS = 3
 _BACKGROUND_BITS = 14
 
@@ -62,8 +64,8 @@ class Coach:
 
     def missing(self) -> list[str]:
         """What is still to be done, the most missing first; empty when the class is well covered."""
-        total = max(self.wanted, self.seen)
-        lacks = {key: 1 - self.bins[key] / need for key, share in _SHARES.items() if (need := _need(share, total))}
+        total = max(self.wanted, self.seen, _LEAST)
+        lacks = {key: 1 - self.bins[key] / max(1, round(share * total)) for key, share in _SHARES.items()}
         found = [_SAY[key] for key, lack in sorted(lacks.items(), key=lambda item: -item[1]) if lack > 0]
         if self.seen >= 3:
             lights = np.array(self.lights)
@@ -73,8 +75,10 @@ class Coach:
                 found.append("get less light")
             elif lights.max() - lights.min() < LIGHT_STEP:
                 found.append("change the light")
-            if len(self.backgrounds) < min(_BACKGROUNDS, total):
+            if len(self.backgrounds) < _BACKGROUNDS:
                 found.append("go before a different background")
+        if self.seen < _LEAST and not found:
+            found.append(f"record at least {_LEAST} pictures")
         return found
 
     def advice(self, look: Look | None, faces: int = 1) -> str:
@@ -102,7 +106,3 @@ def bins_of(look: Look) -> list[tuple[str, str]]:
     if np.isfinite(look.yaw):
         found.append(("turn", "left" if look.yaw > TURNED else "right" if look.yaw < -TURNED else "front"))
     return found
-
-
-def _need(share: float, total: int) -> int:
-    return max(1, round(share * total)) if total >= len(_SHARES) else 0

@@ -61,8 +61,8 @@ def divide(
     for part in parts:
         lacking = [name for name, counts in sorted(classes.items()) if not counts[part]]
         if lacking:
-            what = "pictures" if len(lacking) == len(classes) else ", ".join(lacking)
-            notes.append(f"{part} has no {what}: too few people and sessions show it; record it with others as well")
+            what, it = ("pictures", "them") if len(lacking) == len(classes) else (", ".join(lacking), "it")
+            notes.append(f"{part} has no {what}: too few people and sessions show {it}; record {it} with others as well")
     size = max(Counter(groups).values())
     if size > 0.5 * len(samples):
         notes.append(

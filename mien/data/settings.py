@@ -39,7 +39,11 @@ class ProjectSettings:
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise DataError(f"task: expected one of {', '.join(TASKS)}, got {self.task!r}")
+            known = [name for name, entry in ATTRIBUTES.items() if entry.answers or (entry.unit and not entry.parts)]
+            raise DataError(
+                f"task: expected one of {', '.join(TASKS)}, or a question that mien knows ({', '.join(known)}), got "
+                f"{self.task!r}; for one of your own: --attribute {self.task} --classes ONE,TWO"
+            )
         for kind, names in (("attribute", (self.attribute,)), ("class", self.classes), ("keypoint", self.keypoints)):
             for name in names:
                 if name or kind != "attribute":

@@ -102,7 +102,8 @@ def stratified_split(
     if any(name not in SPLITS[1:] for name in shares) or not all(0 <= share < 1 for share in shares.values()):
         raise DataError(f"split: expected shares of validation and test from 0 to 1, got {dict(shares)}")
     if (rest := 1 - sum(shares.values())) < 1e-9:
-        raise DataError(f"split: expected shares that leave something to train on, got {dict(shares)}")
+        given = " and ".join(f"{name} {share:g}" for name, share in shares.items())
+        raise DataError(f"split: expected shares that leave something to train on, got {given}; give less than 1 together")
     wanted = np.array([rest, shares.get("validation", 0), shares.get("test", 0)])
     strata = [strata_of(sample, attribute) for sample in samples]
     columns = {name: number for number, name in enumerate(sorted({name for names in strata for name in names}))}

@@ -161,15 +161,24 @@ def _plain(face: FaceLabel) -> Mapping[str, Any]:
     return {**flat, "ignore": str(face.is_ignored)}
 
 
-def export_pictures(project: Project, out: Path, format: str, *, version: str = "") -> tuple[Path, int]:  # noqa: A002
+def export_pictures(
+    project: Project,
+    out: Path,
+    format: str,  # noqa: A002
+    *,
+    version: str = "",
+    tell: Callable[[str], None] | None = None,
+) -> tuple[Path, int]:
     """Write the labelled pictures of a project, or of a frozen version of it; gives the folder and how many they are.
+
+    tell: called with what the format has no place for, see `export_labels`.
 
     Raises `DataError` where there are none or something is at ``out``, `InputError` for an unknown format.
     """
     samples = [sample for sample in project.samples(version) if sample.state == "labelled"]
     if not samples:
         raise DataError(f"{project.root}: expected labelled pictures to export, found none; label some first")
-    return export_labels(samples, out, format, attribute=project.settings.attribute), len(samples)
+    return export_labels(samples, out, format, attribute=project.settings.attribute, tell=tell), len(samples)
 
 
 def _with_face(sample: Sample, attribute: str, model: Callable[[NDArray[np.uint8]], Faces] | None) -> Sample:

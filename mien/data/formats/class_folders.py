@@ -16,7 +16,6 @@ _SPLITS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_LABELS = (".json", ".jsonl", ".xml", ".yaml", ".yml", ".csv", ".txt", ".npz", ".parquet")
 
 
 def detect(source: SourceFolder) -> bool:
@@ -24,8 +23,7 @@ def detect(source: SourceFolder) -> bool:
     pictures = source.pictures()
     is_sorted = bool(pictures) and all(len(path.parts) > 1 for path in pictures)
     classes = {_place(path)[1] for path in pictures} if is_sorted else set()
-    labels = [path for path in source.label_files(*_LABELS) if not path.stem.lower().startswith(("readme", "licen"))]
-    return len(classes) > 1 and not labels and source.source == source.root
+    return len(classes) > 1 and not source.may_hold_labels() and source.source == source.root
 
 
 def _place(path: PurePosixPath) -> tuple[str, str]:

@@ -41,7 +41,9 @@ def _parse_json(text: str, path: Path) -> Any:
     try:
         return json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: expected JSON, got {error.msg.lower()} (column {error.colno})") from None
+        raise DataError(
+            f"{path}:{error.lineno}: expected JSON, got a fault at column {error.colno} ({error.msg.lower()})"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected JSON, got: {str(error)[:80]}") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,8 +17,6 @@ from mien.errors import DataError, InputError
 from mien.media.read import MAX_BYTES, measure, read, suffix_of
 from mien.media.write import encode
 from mien.types import KEYPOINT_NAMES
-
-log = logging.getLogger(__name__)
 
 _UNSAFE = re.compile(r"[^\w.\- ]+")
 _LONGEST_NAME = 120
@@ -127,10 +124,9 @@ class Outlet:
         """Count something that the format has no place for."""
         self._lost[what] += count
 
-    def tell(self) -> None:
-        """Log what was lost."""
-        for what, count in self._lost.items():
-            log.warning("%d %s", count, what)
+    def losses(self) -> list[str]:
+        """What was lost, and how often."""
+        return [f"{count} {what}" for what, count in self._lost.items()]
 
 
 def points_of(face: FaceLabel) -> dict[str, tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from mien.data.formats import (
     label_studio,
     labelme,
     table,
+    unlabelled,
     voc,
     wider,
     yolo,
@@ -26,6 +28,8 @@ from mien.data.formats.source import SourceFolder
 from mien.data.sample import Sample
 from mien.errors import DataError, InputError
 from mien.media.write import whole_folder
+
+log = logging.getLogger(__name__)
 
 Detect: TypeAlias = Callable[[SourceFolder], bool]
 Read: TypeAlias = Callable[[Intake], None]
@@ -65,30 +69,40 @@ FORMATS: Mapping[str, Format] = {
 }
 """Every label format, by the name that ``--format`` takes."""
 
+PICTURES = "pictures"
+"""What ``--format`` takes for pictures without labels. They are only read: written, they would be a plain copy."""
+
 
 def import_labels(source: Path, format: str | None = None, *, attribute: str = "") -> Imported:  # noqa: A002
     """Read labelled pictures of any known format.
 
     source: the folder that holds labels and pictures, or the label file in it. Nothing outside that folder is read.
-    format: a name out of `FORMATS`; None finds it by looking. attribute: the question that class names answer, such as
-        ``mask``; a class ``face`` answers nothing.
+    format: a name out of `FORMATS`, or `PICTURES`; None finds it by looking.
+    attribute: the question that class names answer, such as ``mask``; a class ``face`` answers nothing.
 
     A picture that is missing, broken or badly labelled is left out whole and stands in ``rejected`` with its reason; so no
     unreadable face becomes background. Raises `DataError` when the format is not to be told, when a file as a whole cannot
     be read, when nothing is left, or when there are several classes and no attribute; `InputError` for an unknown format.
     """
     folder = SourceFolder(Path(source))
-    entry = _find(format) if format is not None else _recognise(folder)
+    name = format if format is not None else _recognise(folder)
     intake = Intake(folder, attribute)
-    entry.read(intake)
-    return intake.finish(entry.name)
+    (unlabelled.read if name == PICTURES else _find(name, PICTURES).read)(intake)
+    return intake.finish(name)
 
 
-def export_labels(samples: Sequence[Sample], out: Path, format: str, *, attribute: str = "") -> Path:  # noqa: A002
+def export_labels(
+    samples: Sequence[Sample],
+    out: Path,
+    format: str,  # noqa: A002
+    *,
+    attribute: str = "",
+    tell: Callable[[str], None] | None = None,
+) -> Path:
     """Write labelled pictures into a new folder in a format, and give the folder back.
 
     attribute: whose answers become the class names; empty makes every face a ``face``. A format that has no place for
-    something loses it; what and how often is logged as a warning.
+    something loses it; ``tell`` is called with what and how often, and without it that is logged as a warning.
 
     Raises `InputError` for an unknown format or when something is at ``out``, `DataError` for a sample that cannot be
     written. Then there is no folder.
@@ -99,18 +113,19 @@ def export_labels(samples: Sequence[Sample], out: Path, format: str, *, attribut
     with whole_folder(out) as part:
         outlet = Outlet(part, attribute)
         entry.write(outlet, samples)
-    outlet.tell()
+    for loss in outlet.losses():
+        (tell or log.warning)(loss)
     return Path(out)
 
 
-def _find(name: str) -> Format:
+def _find(name: str, *others: str) -> Format:
     if name not in FORMATS:
-        raise InputError(f"format {name!r}: expected one of {', '.join(FORMATS)}")
+        raise InputError(f"format {name!r}: expected one of {', '.join((*FORMATS, *others))}")
     return FORMATS[name]
 
 
-def _recognise(folder: SourceFolder) -> Format:
-    """The one format that a folder holds. Raises `DataError` when it is none or several."""
+def _recognise(folder: SourceFolder) -> str:
+    """The name of the one format that a folder holds. Raises `DataError` when it is none or several."""
     found, faults = [], []
     for entry in FORMATS.values():
         try:
@@ -119,8 +134,13 @@ def _recognise(folder: SourceFolder) -> Format:
         except DataError as fault:
             faults.append(fault)
     if len(found) == 1:
-        return found[0]
+        return found[0].name
     if faults and not found:
         raise faults[0]
+    if not found and unlabelled.detect(folder):
+        return PICTURES
     got = " and ".join(entry.name for entry in found) or "none of them"
-    raise DataError(f"{folder.source}: expected labels in one known format ({', '.join(FORMATS)}), found {got}; say which")
+    hint = f", or --format {PICTURES} for pictures alone" if not found and folder.pictures() else ""
+    raise DataError(
+        f"{folder.source}: expected labels in one known format ({', '.join(FORMATS)}), found {got}; say which{hint}"
+    )

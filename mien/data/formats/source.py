@@ -19,6 +19,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f\u2028\u2029]")
 """Characters that no file name of a label may have: they would break lines of messages and tables."""
 _DRIVE_OR_ADDRESS = re.compile(r"[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")
 
+_LABEL_SUFFIXES = (".json", ".jsonl", ".xml", ".yaml", ".yml", ".csv", ".txt", ".npz", ".parquet")
 _USUAL = ("images", "JPEGImages")
 """Folders in which pictures are looked for, beside labels that lie apart."""
 
@@ -37,6 +38,7 @@ class SourceFolder:
         self.source = source
         self.root = source if source.is_dir() else source.parent
         self._real_root = self.root.resolve()
+        self._left_out: list[Path] = []
         self._files = [PurePosixPath(name) for name in sorted(self._walk(), key=lambda name: natural_key(Path(name)))]
         self._by_name: dict[str, list[PurePosixPath]] = defaultdict(list)
         for path in self._files:
@@ -51,7 +53,11 @@ class SourceFolder:
             inner = Path(folder).relative_to(self.root)
             for name in names:
                 path = Path(folder, name)
-                if not name.startswith(".") and not (path.is_symlink() and not self._holds(path)):
+                if name.startswith("."):
+                    continue
+                if path.is_symlink() and not self._holds(path):
+                    self._left_out.append(path)
+                else:
                     found.append((inner / name).as_posix())
         return found
 
@@ -71,6 +77,15 @@ class SourceFolder:
     def pictures(self) -> list[PurePosixPath]:
         """The picture files by their endings, relative to the folder, in natural order."""
         return [path for path in self._files if path.suffix.lower() in SUFFIXES]
+
+    def may_hold_labels(self) -> bool:
+        """Whether there are files that labels come in, or links to some outside, which are never read.
+
+        What is there to be read by people does not count.
+        """
+        linked = [path for path in self._left_out if path.suffix.lower() in _LABEL_SUFFIXES]
+        files = (*self.label_files(*_LABEL_SUFFIXES), *linked)
+        return any(not path.stem.lower().startswith(("readme", "licen")) for path in files)
 
     def files_called(self, name: str) -> list[PurePosixPath]:
         """The files of this name, wherever they lie, relative to the folder."""
