@@ -192,7 +192,7 @@ def check(
     print("classes: " + ", ".join(f"{name} {sum(n.values())}" for name, n in sorted(checked.classes.items())))
     for kind, number in Counter(fault.kind for fault in checked.faults).items():
         print(f"fault, {number}x: {FAULTS[kind]}")
-    print(f"{len(checked.groups)} groups of near-duplicates, {len(checked.suspects)} suspects")
+    print(f"near-duplicates: {len(checked.groups)} groups; suspects: {len(checked.suspects)}")
     for proof in checked.proofs:
         if proof.straddling:
             print(
@@ -296,9 +296,7 @@ def import_(
     device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
-    """Put pictures into a project: plain photos to be labelled, or with labels of COCO, YOLO, VOC, labelme, CVAT, CSV and
-    others.
-    """
+    """Put pictures into a project: photos, or labelled in COCO, YOLO, VOC, labelme, Label Studio, CVAT, CSV and more."""
     from mien.data.project import Project
     from mien.data.transfer import import_pictures
 
