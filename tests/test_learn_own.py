@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
+import onnx  # noqa: E402
+from onnx import numpy_helper  # noqa: E402
 from own_projects import ANSWERS, hats, picture  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
+from torch.multiprocessing import ProcessRaisedException  # noqa: E402
 
 import mien  # noqa: E402
 from mien.attributes import ATTRIBUTES, Attribute  # noqa: E402
+from mien.cli import main  # noqa: E402
 from mien.data.project import Project  # noqa: E402
 from mien.data.sample import read_samples  # noqa: E402
 from mien.errors import DataError, MienError  # noqa: E402
@@ -31,6 +38,7 @@ from mien.learn.evaluate import evaluate  # noqa: E402
 from mien.learn.own import train_project  # noqa: E402
 from mien.learn.own_data import face_cuts, own_data  # noqa: E402
 from mien.learn.own_learner import Share  # noqa: E402
+from mien.learn.own_lesson import AttributeLesson  # noqa: E402
 from mien.learn.own_network import attribute_network  # noqa: E402
 from mien.learn.own_options import OwnOptions  # noqa: E402
 from mien.learn.own_points import in_crop, start_points  # noqa: E402
@@ -145,7 +153,10 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_weights(tmp_path: P
         "train_project(sys.argv[1], OwnOptions(epochs=8, views=3, threads=1, seed=2), name='killed', tell=tell,"
         " resume=sys.argv[3] == '1')"
     )
+    (project / "runs" / "killed").mkdir()
     for number, epoch in enumerate((3, 5)):
+        if number:
+            (project / "runs" / "killed" / ".0123.part").write_bytes(b"half a file")
         words = [sys.executable, "-c", program, str(project), str(epoch), str(number)]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == -signal.SIGKILL, done.stderr
@@ -156,25 +167,17 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_weights(tmp_path: P
     assert [row["epoch"] for row in read_history(run / "history.jsonl")] == list(range(1, 9))
     got = load_file(model)
     assert all(torch.equal(got[name], weight) for name, weight in wanted.items())
+    assert not list(run.rglob(".*.part"))
+    rows, wanted_rows = (read_history(project / "runs" / name / "history.jsonl") for name in ("killed", "whole"))
+    assert [row["train/loss"] for row in rows] == [row["train/loss"] for row in wanted_rows]
+    start = attribute_network([Attribute("hat", "hat?", ANSWERS)], "frozen", QUICK.seed).state_dict()
+    changed = {name.split(".")[0] for name, weight in start.items() if not torch.equal(weight, wanted[name])}
+    assert changed == {"features", "heads"}  # all else is the shipped network's
+    assert torch.equal(start["features.1.running_mean"], wanted["features.1.running_mean"])
     with pytest.raises(DataError, match="expected an unfinished run to go on with, found none"):
         train_project(project, resume=True)
     with pytest.raises(DataError, match="there is a run of that name"):
         train_project(project, QUICK, name="killed")
-
-
-def test_the_walk_goes_on_where_it_stopped(trained: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from mien.cli.walk import record_to_model
-
-    record_to_model(project, skip="capture,label,train")
-    first = capsys.readouterr().out
-    assert "capture hat: left out" in first
-    assert first.splitlines()[-1] == str(trained)
-    assert list((trained.parent / "tried").glob("*.overlay.jpg"))
-    record_to_model(project, skip="capture,label,train", again="split")
-    second = capsys.readouterr().out.splitlines()
-    assert {"check: done before", "split:", "try: done before"} <= set(second)
-    with pytest.raises(MienError, match="expected one of capture, label, check, split, train, try, got 'sing'"):
-        record_to_model(project, skip="sing")
 
 
 # -------------------------------------------------------------------------------------------------------- other trainings
@@ -196,18 +199,75 @@ def test_named_points_are_learned_told_and_drawn(tmp_path: Path) -> None:
     assert report.value("points distance", "chin") > 0
 
 
-@pytest.mark.parametrize("backbone", ["own_backbones:Tiny", "unfrozen"])
-def test_other_backbones_are_trained(backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_questions_and_points_are_learned_together(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from mien.cli import app
+
+    project = hats(tmp_path / "both", 48, task="keypoints", asks_plaster=True)
+    asked = ("hat", "plaster", "points")
+    model = train_project(project.root, replace(QUICK, epochs=20, batch=8, attributes=asked), name="both")
+    right = dict.fromkeys(asked[:2], 0)
+    aways = []
+    for number in range(300, 318):
+        image, face = picture(number, has_plaster=number % 4 < 2)
+        faces = AttributeModel(model)(image, Faces(face.box[None], np.ones(1, np.float32), face.keypoints[None]))
+        for name, answers in (("hat", sorted(ANSWERS)), ("plaster", ["plaster", "none"])):
+            right[name] += answers[int(faces.attributes[name].argmax())] == face.attributes[name]
+        eye = faces.attributes["points"].reshape(-1, 2)[0] - face.keypoints[0]
+        aways.append(float(np.linalg.norm(eye)) / float(face.box[2] - face.box[0]))
+    assert right["hat"] >= 11  # a guess gets 6
+    assert right["plaster"] >= 15  # a guess gets 9
+    assert np.mean(aways) < 0.12
+    assert {"validation/hat balanced_accuracy", "validation/plaster balanced_accuracy", "validation/points point_error"} <= (
+        read_history(model.parent / "history.jsonl")[-1].keys()
+    )
+    image, _ = picture(300, has_plaster=True)
+    shown = tmp_path / "face.png"
+    mien.write(image, shown)
+    words = ["analyze", str(shown), "--crops", "--model", str(model), "--json", "-o", str(tmp_path / "drawn")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    (one,) = json.loads(done.stdout)["faces"]
+    assert one["attributes"]["hat"]["scores"].keys() == set(ANSWERS)
+    assert one["attributes"]["plaster"]["scores"].keys() == {"plaster", "none"}
+    assert one["points"].keys() == {"left_eye", "right_eye", "chin"}
+    assert (tmp_path / "drawn" / "face.overlay.jpg").exists()
+
+
+@pytest.mark.parametrize(("backbone", "precision"), [("own_backbones:Tiny", "32"), ("unfrozen", "bf16")])
+def test_other_backbones_are_trained(backbone: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parent)
+    networks: list[AttributeNetwork] = []
+    kinds: set[torch.dtype] = set()
+    release, told = own_module.release, AttributeNetwork.told
+
+    def noted(network: AttributeNetwork, *rest: Any) -> Path:
+        networks.append(network)
+        return release(network, *rest)
+
+    def watched(self: AttributeNetwork, *seen: torch.Tensor) -> torch.Tensor:
+        kinds.add((logits := told(self, *seen)).dtype)
+        return logits
+
+    monkeypatch.setattr(own_module, "release", noted)
+    monkeypatch.setattr(AttributeNetwork, "told", watched)
     project = hats(tmp_path / "hats", 12)
     before = AttributeModel()
     options = replace(QUICK, backbone=backbone, epochs=2, freeze_epochs=1, batch=4, mixup=0.2, balance="weights", seed=1)
-    model = train_project(project.root, options, name="b")
+    model = train_project(project.root, replace(options, precision=precision), name="b")
+    assert (torch.bfloat16 in kinds) == (precision == "bf16")
+    weights = [numpy_helper.to_array(one) for one in onnx.load(model).graph.initializer]
+    assert all(np.isfinite(one).all() for one in weights)
+    assert {one.dtype for one in weights if one.size > 1_000 and one.ndim == 4} == {np.dtype(np.float32)}
     reader = AttributeModel(model)
     assert ("landmarks68" in reader.attributes) == (backbone == "unfrozen")
     image, face = picture(3)
     faces = Faces(face.box[None], np.ones(1, np.float32), face.keypoints[None])
-    assert reader(image, faces).attributes["hat"].sum() == pytest.approx(1, abs=1e-4)
+    pixels = torch.from_numpy(image).float().permute(2, 0, 1)[None]
+    with torch.no_grad():
+        logits, _ = networks[0](pixels, torch.from_numpy(faces.boxes), torch.from_numpy(faces.keypoints))
+    np.testing.assert_allclose(reader(image, faces).attributes["hat"], logits.softmax(1), atol=1e-4)
     if backbone == "unfrozen":
         away = reader(image, faces).attributes["landmarks68"] - before(image, faces).attributes["landmarks68"]
         assert np.abs(away).mean() < 0.1 * float((face.box[2:] - face.box[:2]).max())  # its teacher keeps the contour
@@ -360,27 +420,66 @@ def test_a_backbone_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     assert one.shape == (2, 8, 6, 6)
 
 
-def test_a_loss_that_is_no_number_and_a_full_disk_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Trains by the command line, and gives the one line with which that ends."""
+
+    def ended(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["mien", "train", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        told = capsys.readouterr()
+        assert (caught.value.code, told.out) == (2, "")
+        (line,) = told.err.splitlines()
+        return line
+
+    return ended
+
+
+def test_bad_input_ends_the_command_with_one_line_and_code_2(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    one = hats(tmp_path / "one", 6, answers=("hat",))
+    assert "got only hat of hat, bare, crown; record or label others too" in complaint(one.root)
+    lacking = hats(tmp_path / "lacking", 6)
+    lacking.assign_split({row["file_name"]: "train" for row in lacking.rows()})
+    assert "found none; add pictures, or divide them anew with: mien data split" in complaint(lacking.root)
+    wrong = hats(tmp_path / "wrong", 6)
+    wrong.close()
+    table = wrong.pictures / "metadata.jsonl"
+    table.write_text(table.read_text().replace('"crown"', '"helmet"', 1))
+    assert "got 'helmet'; label it again with: mien label" in complaint(wrong.root)
+    assert not [root for root in (one.root, lacking.root, wrong.root) if (root / "runs").exists()]
+
+
+def test_a_loss_that_is_no_number_and_a_full_disk_stop_the_command(
+    tmp_path: Path, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = hats(tmp_path / "hats", 12)
-    loss = own_module.OwnLearner.training_step
-
-    def broken(self: object, batch: object, number: int) -> object:
-        self.lesson.losses = lambda network, batch: {"total": torch.tensor(float("nan"), requires_grad=True)}  # type: ignore[attr-defined]
-        return loss(self, batch, number)  # type: ignore[arg-type]
-
+    few = (project.root, "--views", "3", "--threads", "1", "--epochs", "2", "--name", "it")
     with monkeypatch.context() as patch:
-        patch.setattr(own_module.OwnLearner, "training_step", broken)
-        with pytest.raises(DataError, match=r"the loss became nan in epoch 1; lower --lr \(now 0.003\)"):
-            train_project(project.root, QUICK, name="nan")
-    assert not (project.root / "runs" / "nan").exists()
+        broken = {"total": torch.tensor(float("nan"), requires_grad=True)}
+        patch.setattr(AttributeLesson, "losses", lambda self, network, batch: broken)
+        assert complaint(*few).endswith(
+            "the loss became nan in epoch 1; lower --lr (now 0.003), or look for a good one with --find-lr"
+        )
+    # The system refuses files that grow beyond this: first of the decoded pictures, then of the checkpoint.
+    for most in (100_000, 1_500_000):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        try:
+            line = complaint(*few)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert line.endswith("runs/it: cannot be written (File too large); make room, then start it again")
+        assert not (project.root / "runs" / "it").exists()
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(own_module, "write_imagefolder", full)
-    with pytest.raises(MienError, match=r"runs/full: cannot be written \(No space left on device\); make room"):
-        train_project(project.root, QUICK, name="full")
-    assert not (project.root / "runs" / "full").exists()
+def test_what_stops_another_process_is_told_as_in_this_one() -> None:
+    text = "-- Process 1 terminated with this error:\nTraceback:\n  File ...\nmien.errors.DataError: the loss became nan"
+    told = own_module._of_process(ProcessRaisedException(text, 1, 4711))
+    assert (type(told), str(told)) == (DataError, "the loss became nan")
+    other = own_module._of_process(ProcessRaisedException("Traceback:\nKeyError: 'x'", 1, 4711))
+    assert (type(other), str(other)) == (RuntimeError, "'x'")
 
 
 # ------------------------------------------------------------------------------------------------------------------- parts
@@ -444,6 +543,8 @@ def test_a_question_that_the_shipped_network_answers_starts_from_its_head() -> N
     mask, other = ATTRIBUTES["mask"], Attribute("smile", "smile?", ("grin", "none"))
     network = attribute_network([other, mask], "frozen", 0)
     wanted = constant_of("attributes", f"network.heads.{names.index('mask')}.linear.weight")
-    torch.testing.assert_close(network.heads[1].linear.weight, wanted)
+    # A head of other features would say nothing.
+    is_taken = constant_of("attributes", "network.features.0.weight").shape == network.features[0].weight.shape
+    assert torch.equal(network.heads[1].linear.weight, wanted) == is_taken
     smile = constant_of("attributes", f"network.heads.{names.index('smile')}.linear.weight")
     assert not torch.equal(network.heads[0].linear.weight, smile)  # other words, so another question
