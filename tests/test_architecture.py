@@ -22,7 +22,7 @@ ORDER = (
     *("media", "models", "filters"),
     *("prediction", "pipeline", "predictor", "data", "learn"),
     *("scale", "serve"),
-    "cli",
+    *("cli", "__main__"),
 )
 NEVER = {("data", "pipeline"), ("learn", "pipeline"), ("scale", "learn"), ("serve", "learn")}
 ONLY_IN = {

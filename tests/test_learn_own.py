@@ -212,13 +212,14 @@ def test_two_questions_and_points_are_learned_together(tmp_path: Path) -> None:
     for number in range(300, 318):
         image, face = picture(number, has_plaster=number % 4 < 2)
         faces = AttributeModel(model)(image, Faces(face.box[None], np.ones(1, np.float32), face.keypoints[None]))
-        for name, answers in (("hat", sorted(ANSWERS)), ("plaster", ["plaster", "none"])):
+        for name, answers in (("hat", sorted(ANSWERS)), ("plaster", ["none", "plaster"])):
             right[name] += answers[int(faces.attributes[name].argmax())] == face.attributes[name]
         eye = faces.attributes["points"].reshape(-1, 2)[0] - face.keypoints[0]
         aways.append(float(np.linalg.norm(eye)) / float(face.box[2] - face.box[0]))
     assert right["hat"] >= 11  # a guess gets 6
     assert right["plaster"] >= 15  # a guess gets 9
-    assert np.mean(aways) < 0.12
+    assert np.median(aways) < 0.05
+    assert np.mean(np.array(aways) < 0.2) > 0.7  # painted faces are far from what the backbone has seen
     assert {"validation/hat balanced_accuracy", "validation/plaster balanced_accuracy", "validation/points point_error"} <= (
         read_history(model.parent / "history.jsonl")[-1].keys()
     )

@@ -54,7 +54,7 @@ def test_layers_of_another_shape_stay_as_they_were(trained: tuple[FaceNetwork, P
     wider = FaceNetwork(**{**SETTINGS, "neck": 12})
     before = wider.heads[0].weight.clone()
     taken = warm_start(wider, trained[1], [torch.rand(2, 3, 128, 128) * 255])
-    assert 0 < taken < sum(isinstance(m, torch.nn.Conv2d) for m in wider.modules())
+    assert 0 < len(taken) < sum(isinstance(m, torch.nn.Conv2d) for m in wider.modules())
     torch.testing.assert_close(wider.heads[0].weight, before)
 
 

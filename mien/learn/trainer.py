@@ -217,13 +217,10 @@ class Evaluation(Callback):
 
 
 class Pace(Callback):
-    """One log line an epoch: losses, speed, time left; and a warning where much of a layer is dead."""
+    """One log line an epoch: losses, speed, time left."""
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: Learner) -> None:
         self.began = time.monotonic()
-
-    def on_train_batch_end(self, trainer: L.Trainer, module: Learner, outputs: Any, batch: Any, number: int) -> None:  # type: ignore[override]
-        self.batch = batch
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Learner) -> None:
         took = time.monotonic() - self.began
@@ -239,9 +236,17 @@ class Pace(Callback):
             left / 60,
             text,
         )
-        for name, (dead, count) in dead_units(
-            module.average, lambda: module.losses(module.average, self.batch[0].float(), self.batch)
-        ).items():
+
+
+class Units(Callback):
+    """A warning after an epoch in which much of a layer was dead."""
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: Learner, outputs: Any, batch: Any, number: int) -> None:  # type: ignore[override]
+        self.batch = batch
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Learner) -> None:
+        found = dead_units(module.average, lambda: module.losses(module.average, self.batch[0].float(), self.batch))
+        for name, (dead, count) in found.items():
             if dead > _MOST_DEAD * count:
                 log.warning("%s: %d of %d units answered nothing in the last batch; lower learning_rate", name, dead, count)
 
@@ -303,6 +308,7 @@ def train(
                 last.parent, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
             ),
             Pace(),
+            Units(),
             Evaluation(recipe, gathered, out),
         ],
         plugins=[SafeCheckpointIO()],
