@@ -22,6 +22,7 @@ from benchmarks.speed import SIZES, photo
 from benchmarks.tables import put, table
 from mien.data.sample import read_samples
 from mien.learn.evaluate import evaluate_detector
+from mien.learn.export import made_whole
 from mien.models.faces import FaceModel
 
 CALIBRATION_PICTURES = 60
@@ -43,8 +44,9 @@ def quantised(path: Path, out: Path) -> Path:
     images = (sample.image() for sample in read_samples(DATA / "faces" / "train")[::50][:CALIBRATION_PICTURES])
     whole = onnx.load(path)
     heads = [node.name for node in whole.graph.node if node.op_type == "Conv" and "heads" in node.input[1]]
+    onnx.save(made_whole(whole), out)
     quantize_static(
-        path,
+        out,
         out,
         Pictures(images),
         per_channel=True,

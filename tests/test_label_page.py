@@ -177,20 +177,22 @@ def test_a_project_is_labelled_with_the_keyboard_alone(open_page: Any, tmp_path:
     project = new_project(tmp_path / "masks")
     page = open_page.show(open_page(project))
     page.wait_for_selector(".face.suggested")
+    stage, seen = page.locator(".stage > img"), set[str]()
     for _ in range(3):
-        file = page.locator(".stage > img").get_attribute("alt")
+        until(lambda: stage.get_attribute("alt") not in seen and page.locator(".face.suggested").count() > 0, "the next")
+        file = stage.get_attribute("alt")
+        seen.add(file)
         for _ in range(page.locator(".face.suggested").count()):
             page.keyboard.press("2")
         page.keyboard.press("Enter")
         until(lambda file=file: Project.open(project.root).row(file)["state"] == "labelled", "saved")  # type: ignore[misc]
-        page.wait_for_timeout(150)
     page.get_by_text("All 3 pictures are labelled").wait_for()
     kept = {grey: row_of(project, grey) for grey in (40, 60, 80)}
     assert [len(row["faces"]) for row in kept.values()] == [1, 2, 1]  # the doubtful one was not taken
     assert all(face["attributes"] == {"mask": "no_mask"} for row in kept.values() for face in row["faces"])
     assert all(face["by"] == "person" for row in kept.values() for face in row["faces"])
     assert kept[40]["faces"][0]["keypoints"]["nose"] == [80, 115]
-    assert page.get_by_role("progressbar").get_attribute("aria-valuenow") == "3"
+    until(lambda: page.get_by_role("progressbar").get_attribute("aria-valuenow") == "3", "counted")
 
 
 @needs_chromium
@@ -260,9 +262,9 @@ def test_the_least_certain_picture_comes_first(open_page: Any, tmp_path: Path) -
     page.wait_for_selector(".meter.sure")
     page.reload()
     page.wait_for_selector(".face")
-    names = page.locator(".strip .row .name").all_text_contents()
-    assert [name[:3] for name in names] == ["p60", "p80", "p40"]
-    assert page.locator(".stage > img").get_attribute("alt").startswith("p60")
+    names = page.locator(".strip .row .name")
+    until(lambda: [name[:3] for name in names.all_text_contents()] == ["p60", "p80", "p40"], "the order")
+    until(lambda: page.locator(".stage > img").get_attribute("alt").startswith("p60"), "the first")
 
 
 @needs_chromium
@@ -274,7 +276,7 @@ def test_certain_pictures_are_accepted_together_and_given_back(open_page: Any, t
     ).wait_for()
     page.keyboard.press("c")
     page.get_by_role("dialog", name="Accept 1 picture?").wait_for()
-    assert page.locator(".tile rect").count() == 1
+    until(lambda: page.locator(".tile rect").count() == 1, "one face in the only tile")
     page.get_by_role("button", name="Accept", exact=True).click()
     until(lambda: row_of(project, 40)["state"] == "labelled", "accepted")
     assert row_of(project, 40)["faces"][0]["by"] == "model"
@@ -292,8 +294,8 @@ def test_nobody_in_the_picture_and_filters(open_page: Any, tmp_path: Path) -> No
     until(lambda: row_of(project, 100)["state"] == "labelled", "nobody")
     assert row_of(project, 100)["faces"] == []
     page.get_by_role("button", name="Done, 1 picture").click()
-    page.get_by_role("option", name="p100").wait_for()
-    assert page.locator(".strip .row").count() == 1
+    until(lambda: page.locator(".strip .row").count() == 1, "the others are gone")
+    assert page.get_by_role("option", name="p100").is_visible()
 
 
 @needs_chromium
@@ -425,7 +427,7 @@ def test_help_theme_zoom_and_names_for_screen_readers(open_page: Any, tmp_path: 
     page.keyboard.press("Escape")
     keys.wait_for(state="hidden")
     page.get_by_role("button", name="Light colours").click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    until(lambda: page.evaluate("document.documentElement.dataset.theme") == "light", "light colours")
     page.get_by_role("button", name="Dark colours").wait_for()
     before = page.locator("output").text_content()
     page.mouse.move(*on_screen(page, 80, 100))

@@ -19,7 +19,8 @@ from mien.learn import trainer  # noqa: E402
 from mien.learn.cache import PictureCache  # noqa: E402
 from mien.learn.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from mien.learn.dataset import Draw, Draws, FaceCanvases, MatteCanvases  # noqa: E402
-from mien.learn.export import feeds_of, parity, whole_model  # noqa: E402
+from mien.learn.export import HALF, feeds_of, lean, made_whole, parity, save_model, whole_model  # noqa: E402
+from mien.learn.gather import gather  # noqa: E402
 from mien.learn.guided import blended, guided_blend  # noqa: E402
 from mien.learn.losses import FaceLoss, FaceTargets, MatteLoss, assign, giou  # noqa: E402
 from mien.learn.networks import FaceNetwork, MatteNetwork  # noqa: E402
@@ -224,6 +225,20 @@ def test_a_recipe_needs_data_and_a_known_task(tmp_path: Path, painted: Path) -> 
         train(path, out=tmp_path / "run", workers=0)
 
 
+def test_a_share_of_the_groups_leaves_what_is_held_out_alone(tmp_path: Path, painted: Path) -> None:
+    parts = {}
+    for share in (0.2, 0.5, 1.0):
+        path = write_recipe(tmp_path, painted, "faces")
+        path.write_text(path.read_text() + f"share = {share}\n")
+        found = gather(read_recipe(path), tmp_path / "cache")
+        parts[share] = {sample.name for sample in found.train}
+        assert found.counts == {"painted": len(found.train)}
+        parts[-share] = {sample.name for sample in found.validation}
+    assert set() < parts[0.2] < parts[0.5] < parts[1.0]
+    assert parts[-0.2] == parts[-0.5] == parts[-1.0]
+    assert not parts[1.0] & parts[-1.0]
+
+
 # ------------------------------------------------------------------------------------------------------------------- chain
 
 
@@ -293,6 +308,27 @@ def test_the_gate_sees_a_changed_weight(painted: Path) -> None:
     with torch.no_grad():
         network.heads[0].bias[0] += 0.5
     assert parity(network, model, "faces", feeds) > 1e-3
+
+
+def test_a_lean_copy_answers_as_the_network_does_and_fills_a_smaller_file(painted: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    network = FaceNetwork([16, 32, 64, 64, 64, 64], [1, 1, 1, 1, 1], 64)
+    image = torch.rand(2, 3, 128, 128) * 255
+    with torch.no_grad():
+        network.train()(image)
+        wanted = network.eval()(image)
+        small = lean(network)
+        assert torch.equal(network(image), wanted), "the network itself stays as it is"
+        assert (small(image) - wanted).abs().max() < 0.01 * wanted.abs().max()
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in small.modules())
+    models = [whole_model(one, "faces", 128) for one in (network, small)]
+    feeds = [feeds_of(sample, "faces") for sample in read_samples(painted)[:3]]
+    assert all(parity(one, model, "faces", feeds) < 1e-4 for one, model in zip((network, small), models, strict=True))
+    large, less = (save_model(model, tmp_path / f"{row}.onnx", {}).stat().st_size for row, model in enumerate(models))
+    weights = sum(layer.weight.numel() for layer in network.modules() if isinstance(layer, torch.nn.Conv2d))
+    assert large - less > 1.8 * weights  # two bytes each, but for the small layers
+    assert parity(small, made_whole(models[1]), "faces", feeds) < 1e-4
+    assert not any(one.name.endswith(HALF) for one in made_whole(models[1]).graph.initializer)
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, painted: Path) -> None:

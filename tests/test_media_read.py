@@ -217,10 +217,10 @@ def test_bombs_are_refused_from_the_header() -> None:
         b"P6 60000 60000 255\n" + empty,
     ]
     for bomb in bombs:
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(InputError, match="at most 52 megapixels, got"):
             read(bomb)
-        assert time.perf_counter() - started < 0.2
+        assert time.process_time() - started < 0.2
     with pytest.raises(InputError, match=r"at most 0.001 megapixels, got 83x61 \(0.0\)"):
         read(encoded(PHOTO), max_pixels=1000)
     with pytest.raises(InputError, match="megapixels"):
@@ -241,10 +241,10 @@ def test_files_over_the_byte_limit_are_not_read(tmp_path: Path) -> None:
 def test_a_progressive_jpeg_with_endless_scans_is_refused() -> None:
     data = encoded(Image.new("RGB", (4000, 3000), (90, 60, 30)), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InputError, match="at most 41 scans"):
         read(data[:-2] + last * 5000 + b"\xff\xd9")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert read(encoded(PHOTO, "JPEG", progressive=True)).width == 83
 
 
@@ -279,14 +279,14 @@ def test_flipped_bits_give_a_picture_or_one_line(kind: str) -> None:
         # Half of the flips fall on the first 100 bytes, where the structure is.
         limit = len(data) if rng.random() < 0.5 else min(100, len(data))
         flipped[rng.integers(0, limit, rng.integers(1, 6))] ^= rng.integers(1, 256, dtype=np.uint8)
-        started = time.perf_counter()
+        started = time.process_time()
         message = ""
         try:
             assert read(flipped.tobytes()).image.dtype == np.uint8
         except InputError as error:
             message = str(error)
         assert "\n" not in message
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
 
 
 def test_what_is_no_picture_says_so(tmp_path: Path) -> None:

@@ -251,6 +251,14 @@ def in_low_light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
     return np.round(np.clip(noisy * gain, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
 
 
+def brightened(image: NDArray[np.uint8], least_light: float, most_gain: float) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) with all values times one gain, at most ``most_gain``, so that their mean reaches
+    ``least_light``; as it is where it does.
+    """
+    gain = min(most_gain, least_light / max(float(image[::4, ::4].mean()), 1e-3))
+    return image if gain <= 1 else cv2.convertScaleAbs(image, alpha=gain).astype(np.uint8, copy=False)
+
+
 def variant(
     image: NDArray[np.uint8],
     labels: Sequence[FaceLabel],

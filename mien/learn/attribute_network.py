@@ -156,6 +156,8 @@ class AttributeNetwork(nn.Module):
     """How much smaller the steps of some layers must be. The contour's linear layer sums up 1,700 features: at the common
     rate of Adam, whose steps are alike in every weight, one step moves the points by a good part of the face.
     """
+    joined: ClassVar = ("features",)
+    """Layers whose inputs are two maps one after the other."""
 
     def __init__(
         self,

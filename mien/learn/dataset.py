@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mien.data.augment import FaceRows, Looks, in_low_light, random_square, similarity, warp_faces, warp_image
+from mien.data.augment import FaceRows, Looks, brightened, in_low_light, random_square, similarity, warp_faces, warp_image
 from mien.data.sample import FaceLabel, Sample
 from mien.filters.foreground import blend, split_layers
 from mien.learn.cache import PictureCache
+from mien.learn.graph import GRAPHS, MOST_GAIN
 from mien.learn.losses import FaceTargets
 
 _DARK_SHARE = 0.08
@@ -78,11 +79,11 @@ def face_rows(faces: Sequence[FaceLabel], scale: float, is_loose: bool) -> FaceR
 
 
 def _turn(rng: np.random.Generator) -> float:
-    """An in-plane angle in degrees: mostly upright, some tilted, some any way round."""
+    """An in-plane angle in degrees: mostly upright, some tilted, few any way round, which a second look is for."""
     kind = rng.random()
-    if kind < 0.65:
+    if kind < 0.7:
         return float(rng.normal(0, 9))
-    return float(rng.uniform(-50, 50) if kind < 0.82 else rng.uniform(-180, 180))
+    return float(rng.uniform(-50, 50) if kind < 0.95 else rng.uniform(-180, 180))
 
 
 class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
@@ -121,6 +122,7 @@ class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
         canvas = self.looks(canvas, int(rng.integers(2**31)))
         if rng.random() < _DARK_SHARE:
             canvas = in_low_light(canvas, rng)
+        canvas = brightened(canvas, GRAPHS["faces"].least_light, MOST_GAIN)  # as the model file does
         faces = FaceRows.join(parts)
         real = faces[~faces.is_ignored]
         return torch.from_numpy(np.ascontiguousarray(canvas.transpose(2, 0, 1))), FaceTargets(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 from torch import nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from mien.attributes import Attribute
 from mien.card import CARD_KEY
@@ -23,11 +25,16 @@ from mien.errors import ModelError
 from mien.learn.attribute_network import AttributeNetwork
 from mien.learn.cards import draft_card
 from mien.learn.graph import GRAPHS, attribute_answer, attribute_outputs, outputs_of
+from mien.learn.networks import Unit
 from mien.learn.recipe import Recipe
 from mien.media.write import whole_file
 from mien.models.session import ModelSession
 
 OPSET = 20
+HALF = ".half"
+"""What the name of a weight that is kept as 16-bit floats ends with."""
+_FEW = 1024
+_MOST_HALF = 6e4
 
 
 def core(network: nn.Module, task: str) -> nn.Module:
@@ -105,19 +112,57 @@ def save_model(model: ModelProto, path: Path, metadata: dict[str, str]) -> Path:
     return path
 
 
-def halve(model: ModelProto, name: str) -> None:
-    """Keep one weight as 16-bit floats, made whole again when the model runs. It must be one that 16 bits can hold."""
-    for tensor in model.graph.initializer:
-        if tensor.name == name:
-            whole = numpy_helper.to_array(tensor)
-            half = whole.astype(np.float16)
-            if not np.array_equal(half.astype(np.float32), whole):
-                raise ModelError(f"export: expected {name} to hold 16-bit floats, got others")
-            tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
-            cast = onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
+def lean(network: nn.Module) -> nn.Module:
+    """A copy as it is shipped: batch norms folded into the convolutions before them, and the weights of those, and of a
+    contour, rounded to what 16-bit floats hold. `whole_model` keeps such weights in half the bytes.
+    """
+    network = copy.deepcopy(network).eval()
+    for unit in network.modules():
+        if isinstance(unit, Unit) and isinstance(unit[1], nn.BatchNorm2d):
+            unit[0], unit[1] = fuse_conv_bn_eval(unit[0], unit[1]), nn.Identity()
+    with torch.no_grad():
+        for _, layer in _halved_layers(network):
+            if float(layer.weight.abs().max()) < _MOST_HALF:
+                layer.weight.copy_(layer.weight.half().float())
+    return network
+
+
+def _halved_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Name and module of each layer whose weights may be kept as 16-bit floats."""
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d) or name == "contour":
+            yield name, layer
+
+
+def halve(model: ModelProto, names: Iterable[str]) -> None:
+    """Keep weights, of those named, as 16-bit floats where these hold them exactly; they are made whole when the model
+    is loaded.
+    """
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name in names:
+        if name not in tensors:
+            raise ModelError(f"expected a weight named {name!r} in the model, found none")
+        whole = numpy_helper.to_array(tensors[name])
+        if whole.size < _FEW or np.abs(whole).max() >= _MOST_HALF:
+            continue
+        half = whole.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), whole):
+            tensors[name].CopyFrom(numpy_helper.from_array(half, f"{name}{HALF}"))
+            cast = onnx.helper.make_node("Cast", [f"{name}{HALF}"], [name], to=onnx.TensorProto.FLOAT)
             model.graph.node.insert(0, cast)
-            return
-    raise ModelError(f"expected a weight named {name!r} in the model, found none")
+
+
+def made_whole(model: ModelProto) -> ModelProto:
+    """A copy of a model without 16-bit weights, for tools that look for 32-bit ones."""
+    model = copy.deepcopy(model)
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith(HALF):
+            whole = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(whole, tensor.name.removesuffix(HALF)))
+    kept = [node for node in model.graph.node if not (node.op_type == "Cast" and node.input[0].endswith(HALF))]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return model
 
 
 def set_default(model: ModelProto, name: str, value: float) -> None:
@@ -131,13 +176,9 @@ def set_default(model: ModelProto, name: str, value: float) -> None:
 
 def whole_model(network: nn.Module, task: str, long_side: int) -> ModelProto:
     """The network with the steps before and after it: a raw picture in, final answers out."""
-    is_halved = isinstance(network, AttributeNetwork) and network.has_contour
-    if is_halved:
-        network.contour.weight.data = network.contour.weight.data.half().float()
     answer = attribute_answer(network) if isinstance(network, AttributeNetwork) else ""
     model = assemble(export_core(network, task), task, int(network.multiple), long_side, answer)
-    if is_halved:
-        halve(model, "network.contour.weight")
+    halve(model, (f"network.{name}.weight" for name, _ in _halved_layers(network)))
     return model
 
 
@@ -152,7 +193,9 @@ def set_weights(model: ModelProto, weights: Mapping[str, torch.Tensor]) -> None:
 
 def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
     """The whole model file, not yet judged: a card without scores and no golden vectors."""
-    return save_model(whole_model(network, recipe.task, recipe.long_side), path, {CARD_KEY: draft_card(recipe).to_json()})
+    return save_model(
+        whole_model(lean(network), recipe.task, recipe.long_side), path, {CARD_KEY: draft_card(recipe).to_json()}
+    )
 
 
 def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Mapping[str, NDArray[Any]]]) -> float:

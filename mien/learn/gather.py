@@ -62,9 +62,13 @@ def gather(recipe: Recipe, cache_folder: Path, max_side: int = 640) -> Gathered:
     groups = joined_groups(samples, near_duplicates(hashes, max_bits))
     is_apart = _hold_out(samples, groups, origin, recipe.seed)
     apart_groups = {groups[row] for row in np.flatnonzero(is_apart)}
-    rows = [row for row in range(len(samples)) if not is_apart[row] and groups[row] not in apart_groups]
+    rows = [
+        row
+        for row, group in enumerate(groups)
+        if not is_apart[row] and group not in apart_groups and _lot(group, recipe.seed) < origin[row].share
+    ]
     log.info(
-        "%d training pictures, %d held out, %d left out as their near-duplicates",
+        "%d training pictures, %d held out, %d left out as their near-duplicates or by share",
         len(rows),
         int(is_apart.sum()),
         len(samples) - len(rows) - int(is_apart.sum()),
@@ -80,6 +84,11 @@ def gather(recipe: Recipe, cache_folder: Path, max_side: int = 640) -> Gathered:
         digest.hexdigest(),
         counts,
     )
+
+
+def _lot(group: str, seed: int) -> float:
+    """A number from 0 to under 1 that depends on the group and the seed only."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {group}".encode()).digest()[:4], "big") / 2**32
 
 
 def _hold_out(samples: Sequence[Sample], groups: Sequence[str], origin: Sequence[DataSource], seed: int) -> np.ndarray:

@@ -151,6 +151,8 @@ class MatteNetwork(nn.Module):
     multiple = 32
     slow: ClassVar = {"context": 0.1}
     """How much smaller the steps of some layers must be: gates that jump to 0 or 1 stay there."""
+    joined: ClassVar = ("merges",)
+    """Layers whose inputs are two maps one after the other."""
 
     def __init__(self, widths: list[int], depths: list[int], decoder: list[int]):
         super().__init__()

@@ -58,9 +58,14 @@ def find_rate(learner: OwnLearner, picture: Path) -> float:
 
 
 def steepest(rates: list[float], losses: list[float]) -> float:
-    """The rate at which the loss falls fastest over the logarithm of the rate, before it is lowest. Raises `DataError`."""
+    """The rate at which the loss falls fastest over the logarithm of the rate, before it is lowest. Raises `DataError`.
+
+    The first sixth does not count: means of few batches fall and rise by chance.
+    """
     lowest = min(range(len(losses)), key=losses.__getitem__) if losses else 0
     falls = [(losses[n] - losses[n + 2]) / max(losses[n], 1e-12) for n in range(max(0, lowest - 1))]
+    skipped = min(len(losses) // 6, max(0, len(falls) - 1))
+    falls[:skipped] = [0.0] * skipped
     if not falls or max(falls) <= 0:
         raise DataError("find-lr: expected a rate that lowers the loss, found none; check the labels, or give --lr")
     return float(f"{rates[falls.index(max(falls)) + 1]:.1e}")

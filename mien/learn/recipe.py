@@ -24,6 +24,7 @@ class DataSource:
     other backgrounds.
     trust: how far its labels count in the loss, 0 to 1. implied: answers to attributes that hold for all of it, though
     nobody was asked (``{mask = "no_mask"}`` for portraits from before masks).
+    share: of its training groups, how many are used, always the same ones and those of a smaller share among them.
     terms: what its owners allow, for the card. sources: only rows whose source contains one of these words; empty for all.
     """
 
@@ -32,6 +33,7 @@ class DataSource:
     terms: str
     weight: float = 1.0
     held_out: float = 0.0
+    share: float = 1.0
     is_composited: bool = False
     sources: tuple[str, ...] = ()
     trust: float = 1.0

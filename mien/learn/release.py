@@ -19,7 +19,7 @@ from mien.errors import ModelError
 from mien.learn.attribute_network import AttributeNetwork
 from mien.learn.cards import data_facts, draft_card, score_rows, today
 from mien.learn.evaluate import evaluate
-from mien.learn.export import feeds_of, parity, save_model, set_default, set_weights, whole_model
+from mien.learn.export import feeds_of, lean, parity, save_model, set_default, set_weights, whole_model
 from mien.learn.recipe import Recipe
 from mien.learn.report import plot_curves
 from mien.media.read import read
@@ -51,6 +51,7 @@ def release(
     facts: commit, seed, hours and the like, for the card. counts: training pictures of each data source.
     Raises `ModelError` when ONNX answers differ from torch by more than 1e-4.
     """
+    network = lean(network)
     path = out / (file_name or f"{recipe.name}.onnx")
     model = whole_model(network, recipe.task, recipe.long_side)
     draft = save_model(model, out / "latest.onnx", {CARD_KEY: draft_card(recipe).to_json()})

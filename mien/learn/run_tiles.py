@@ -73,10 +73,10 @@ def worst(tiles: Sequence[Tile]) -> list[Tile]:
     return [tile for tile in ordered if tile.is_right is False] or ordered[:_MOST_LARGE]
 
 
-def worst_sheet(mistakes: Sequence[Tile], *, most: int = 24) -> Picture:
+def worst_sheet(mistakes: Sequence[Tile], *, most: int = 64) -> Picture:
     """A sheet of the first of them."""
     is_wide = mistakes[0].is_wide
-    return contact_sheet(_shown(mistakes[:most]), columns=4 if is_wide else 6, cell=_WIDE if is_wide else _CELL - 40)
+    return contact_sheet(_shown(mistakes[:most]), columns=4 if is_wide else 8, cell=_WIDE if is_wide else _CELL - 40)
 
 
 def _shown(tiles: Iterable[Tile]) -> Iterable[tuple[Picture, str]]:

@@ -20,6 +20,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from mien.errors import ModelError
+from mien.learn.export import HALF
 from mien.learn.networks import Unit
 from mien.models.onnx_file import read_onnx
 from mien.models.store import model_path
@@ -38,6 +39,11 @@ def warm_start(
 ) -> frozenset[str]:
     """Give ``network`` the weights of a model file, layer by layer where name and shape agree; the names of such layers.
 
+    A `Unit` may be wider than in the file, and other convolutions may have more inputs: the file's weights come first, old
+    outputs do not see new inputs, so that the network still answers as the file does, and new outputs are drawn anew
+    (Net2Net, Chen et al. 2016). Not so the layers that the network names as ``joined``, whose inputs are two maps one
+    after the other.
+
     model: name of a shipped model, or an ONNX file exported by `mien.learn.export`. batches: as in training, and forward:
     how the network is run on one; pictures (B, 3, H, W) with values 0 to 255 unless told otherwise. Without any batch the
     norms do nothing, which is enough for layers that are not trained on. names: only layers whose name begins with one of
@@ -54,7 +60,9 @@ def warm_start(
                 continue
             weight, bias = layers[name]
             if weight.shape != module.weight.shape:
-                continue
+                if not _is_wider(network, name, weight):
+                    continue
+                weight, bias = _widened(weight, bias, module.weight.shape)
             module.weight.copy_(weight)
             if module.bias is not None and bias is not None:
                 module.bias.copy_(bias)
@@ -74,6 +82,29 @@ def warm_start(
     )
     log.info("%d layers of %d start from %s", len(taken), sum(hasattr(m, "weight") for m in modules.values()), path.name)
     return frozenset(taken)
+
+
+def _is_wider(network: nn.Module, name: str, weight: Tensor) -> bool:
+    """Whether a layer of the network can take up the smaller ``weight`` of a layer of the same name."""
+    layer, owner = network.get_submodule(name), network.get_submodule(name.rpartition(".")[0])
+    shape, outputs = tuple(layer.weight.shape), len(weight)
+    if not isinstance(layer, nn.Conv2d) or shape[2:] != tuple(weight.shape[2:]):
+        return False
+    if name.startswith(getattr(network, "joined", ())) or (shape[0] != outputs and not isinstance(owner, Unit)):
+        return False
+    return shape[0] >= outputs and shape[1] >= weight.shape[1]
+
+
+def _widened(weight: Tensor, bias: Tensor | None, shape: torch.Size) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of a convolution with the old outputs first, which see the old inputs only; new outputs are drawn as
+    He et al. (2015) do.
+    """
+    outputs, inputs = weight.shape[:2]
+    wide = torch.empty(shape)
+    nn.init.kaiming_normal_(wide, nonlinearity="relu")
+    wide[:outputs] = 0
+    wide[:outputs, :inputs] = weight
+    return wide, None if bias is None else torch.cat([bias, bias.new_zeros(shape[0] - outputs)])
 
 
 def network_settings(model: str | Path) -> dict[str, Any]:
@@ -126,7 +157,7 @@ def _layers(model: onnx.ModelProto) -> dict[str, tuple[Tensor, Tensor | None]]:
 
 def _is_half(node: onnx.NodeProto, constants: Mapping[str, Any]) -> bool:
     """Whether a weight is kept as 16-bit floats and made whole here, see `mien.learn.export.halve`."""
-    return node.op_type == "Cast" and node.input[0] in constants and node.input[0].endswith(".half")
+    return node.op_type == "Cast" and node.input[0] in constants and node.input[0].endswith(HALF)
 
 
 def _unfold(
