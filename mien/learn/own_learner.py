@@ -8,6 +8,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,17 @@ class OwnLearner(L.LightningModule):
     def on_train_batch_end(self, *_: Any) -> None:
         decay = min(_AVERAGE, (1 + self.global_step) / (20 + self.global_step))
         with torch.no_grad():
-            now = self.network.state_dict()
-            for name, mean in self.average.state_dict().items():
-                if self._is_fixed(name):
-                    continue
+            for mean, now in self._followed:
                 if mean.dtype.is_floating_point:
-                    mean.lerp_(now[name], 1 - decay)
+                    mean.lerp_(now, 1 - decay)
                 else:
-                    mean.copy_(now[name])
+                    mean.copy_(now)
+
+    @cached_property
+    def _followed(self) -> list[tuple[Tensor, Tensor]]:
+        """What changes in training: the average's tensor and the network's own."""
+        now = self.network.state_dict()
+        return [(mean, now[name]) for name, mean in self.average.state_dict().items() if not self._is_fixed(name)]
 
     def validation_step(self, batch: Any, number: int) -> None:
         self.held.append(batch)
