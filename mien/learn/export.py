@@ -135,13 +135,11 @@ def _halved_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def halve(model: ModelProto, names: Iterable[str]) -> None:
-    """Keep weights, of those named, as 16-bit floats where these hold them exactly; they are made whole when the model
-    is loaded.
+    """Keep weights, of those named that the model has, as 16-bit floats where these hold them exactly; they are made whole
+    when the model is loaded.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    for name in names:
-        if name not in tensors:
-            raise ModelError(f"expected a weight named {name!r} in the model, found none")
+    for name in (one for one in names if one in tensors):
         whole = numpy_helper.to_array(tensors[name])
         if whole.size < _FEW or np.abs(whole).max() >= _MOST_HALF:
             continue
