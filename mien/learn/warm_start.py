@@ -131,8 +131,8 @@ def network_settings(model: str | Path) -> dict[str, Any]:
 def constant_of(model: str | Path, name: str) -> Tensor:
     """One of the constants of a model file. Raises `ModelError` where it has none of that name."""
     for one in onnx.load(model_path(model)).graph.initializer:
-        if one.name == name:
-            return torch.from_numpy(numpy_helper.to_array(one).copy())
+        if one.name in (name, f"{name}{HALF}"):
+            return torch.from_numpy(numpy_helper.to_array(one).astype(np.float32))
     raise ModelError(f"{model_path(model)}: expected a constant {name!r} in the model, found none")
 
 

@@ -27,7 +27,7 @@ _TILED_SHARE = 0.5
 """Side of the smallest tiles over the side at which the network sees them: a face of 10 pixels is seen with 20."""
 _LEAST_SIDE = 32
 _TILT_DEG = 30
-_TILT_MARGIN = 1.1
+_TILT_MARGIN = 1.3
 """How many times more a tilted look must show: the boxes of an upright one are tighter."""
 _GREY = 127
 
@@ -150,7 +150,7 @@ class FaceModel:
     def _evidence(self, faces: Faces) -> float:
         """How much speaks for a way round: what a doubtful face adds is next to nothing."""
         threshold = self._settings.get("min_score", self.session.settings.get("min_score", 0))
-        return float((faces.scores - threshold).sum())
+        return float(np.square(np.maximum(faces.scores - threshold, 0)).sum())
 
     def _look(self, image: NDArray[np.uint8], grown: float = 1.0) -> Faces:
         """What is found the way the picture is; grown: how much longer it is than the one it shows."""
