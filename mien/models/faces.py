@@ -150,7 +150,7 @@ class FaceModel:
     def _evidence(self, faces: Faces) -> float:
         """How much speaks for a way round: what a doubtful face adds is next to nothing."""
         threshold = self._settings.get("min_score", self.session.settings.get("min_score", 0))
-        return float(np.square(np.maximum(faces.scores - threshold, 0)).sum())
+        return float((faces.scores - threshold).sum())
 
     def _look(self, image: NDArray[np.uint8], grown: float = 1.0) -> Faces:
         """What is found the way the picture is; grown: how much longer it is than the one it shows."""
