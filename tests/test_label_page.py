@@ -145,9 +145,13 @@ def row_of(project: Project, grey: int) -> dict[str, Any]:
 
 
 def until(check: Callable[[], bool], what: str, patience_s: float = 15) -> None:
+    """Wait for something; a key or a place that is not there yet is no more than not yet."""
     deadline = time.monotonic() + patience_s
-    while not check():
-        if time.monotonic() > deadline:
+    is_done = False
+    while not is_done:
+        with contextlib.suppress(KeyError, IndexError):
+            is_done = check()
+        if not is_done and time.monotonic() > deadline:
             pytest.fail(f"waited in vain: {what}")
         time.sleep(0.05)
 
