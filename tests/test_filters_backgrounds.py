@@ -186,6 +186,12 @@ def test_nothing_understood_is_an_input_error_with_the_nearest_words(text, near)
     assert "\n" not in str(caught.value)
 
 
+def test_each_nearest_word_is_named_once():
+    (note,) = notes_on("sunset blorp")
+    near = note.split("nearest: ")[1].rstrip(")").split(", ")
+    assert len(near) == len(set(near)) == 3
+
+
 def test_the_result_tells_what_was_left_out():
     made = Filter(Preset("sunset blorptex"))(portrait(60, 80))
     assert "'blorptex' is not known" in " ".join(made.notes)

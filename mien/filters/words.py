@@ -149,7 +149,7 @@ def meanings(text: str) -> set[str]:
 
 def nearest_hint(word: str) -> str:
     """The end of a message: up to three known words that look like this one."""
-    names = [*PHOTO_WORDS, *_known(), *colour_names()]
+    names = dict.fromkeys([*PHOTO_WORDS, *_known(), *colour_names()])
     near = difflib.get_close_matches(word.lower(), names, 3, _ALIKE_ENOUGH_TO_NAME)
     return f" (nearest: {', '.join(near)})" if near else ""
 
