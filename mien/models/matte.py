@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.card import ModelCard
+from mien.models.doubt import decided
 from mien.models.picture import checked, shrunk
 from mien.models.store import open_model
 
@@ -32,10 +33,13 @@ class MatteModel:
         return self.session.file.card
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The matte, (H, W) float32 in [0, 1]. ``image`` is (H, W, 3) uint8 RGB. Raises `InputError`."""
+        """The matte, (H, W) float32 in [0, 1], its wide areas of doubt decided (`mien.models.doubt.decided`).
+
+        ``image`` is (H, W, 3) uint8 RGB. Raises `InputError`.
+        """
         image = checked(image, self.card)
         small = shrunk(image, _DETAIL * self.session.settings.get("long_side", 0))
-        matte: NDArray[np.float32] = self.session.run({"image": small})["matte"]
+        matte: NDArray[np.float32] = decided(np.clip(self.session.run({"image": small})["matte"], 0, 1))
         if small is not image:
             import cv2
 
