@@ -22,6 +22,12 @@ from mien.learn.graph import GRAPHS, MOST_GAIN
 from mien.learn.losses import FaceTargets
 
 _DARK_SHARE = 0.08
+_NEAR_SHARE = 0.45
+"""How many pictures of people are looked at near one face; the others are shown whole or nearly so, as in use."""
+_LOOKS = 0.6
+"""How strongly the looks of face canvases are changed. Stronger changes teach less of what pictures are really like."""
+_SURE = 0.7
+"""The score from which a face that only a teacher saw is taught as a face; below, it is neither face nor background."""
 _FILLED_SHARE = 0.45
 
 
@@ -65,14 +71,16 @@ class Draws(Sampler[list[Draw]]):
 
 
 def face_rows(faces: Sequence[FaceLabel], scale: float, is_loose: bool) -> FaceRows:
-    """Labels as columns, scaled. Loose boxes run from brow to chin: they are raised to the hairline."""
+    """Labels as columns, scaled. Loose boxes run from brow to chin: they are raised to the hairline. Ignored faces of which
+    a teacher was sure are taught.
+    """
     boxes = np.array([face.box for face in faces], np.float32).reshape(-1, 4) * scale
     if is_loose:
         boxes[:, 1] -= 0.2 * (boxes[:, 3] - boxes[:, 1])
     return FaceRows(
         boxes,
         np.array([face.keypoints for face in faces], np.float32).reshape(-1, 5, 2) * scale,
-        np.array([face.is_ignored for face in faces], bool),
+        np.array([face.is_ignored and not (face.is_taught and (face.score or 0) >= _SURE) for face in faces], bool),
         np.array([face.is_taught for face in faces], bool),
         np.full(len(faces), is_loose),
     )
@@ -81,9 +89,9 @@ def face_rows(faces: Sequence[FaceLabel], scale: float, is_loose: bool) -> FaceR
 def _turn(rng: np.random.Generator) -> float:
     """An in-plane angle in degrees: mostly upright, some tilted, few any way round, which a second look is for."""
     kind = rng.random()
-    if kind < 0.7:
-        return float(rng.normal(0, 9))
-    return float(rng.uniform(-50, 50) if kind < 0.95 else rng.uniform(-180, 180))
+    if kind < 0.82:
+        return float(rng.normal(0, 8))
+    return float(rng.uniform(-50, 50) if kind < 0.97 else rng.uniform(-180, 180))
 
 
 class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
@@ -95,13 +103,14 @@ class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
         cache: PictureCache,
         seed: int,
         weights: Sequence[float] = (),
-        mosaic: float = 0.35,
+        mosaic: float = 0.15,
     ) -> None:
         self.cache, self.seed, self.mosaic = cache, seed, mosaic
         self.weights = list(weights) or [1.0] * len(samples)
+        self._shares = np.cumsum(self.weights) / np.sum(self.weights)
         self.faces = [face_rows(s.faces or (), cache[i][1], s.is_crop) for i, s in enumerate(samples)]
         self.empty = [row for row, sample in enumerate(samples) if sample.is_empty]
-        self.looks = Looks()
+        self.looks = Looks(_LOOKS)
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, FaceTargets]:
         rng = np.random.default_rng((self.seed, draw.epoch, draw.place))
@@ -113,7 +122,7 @@ class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
             tiles = [(0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)]
         parts = []
         for number, (left, top, right, bottom) in enumerate(tiles):
-            row = draw.row if number == 0 else int(rng.integers(len(self.faces)))
+            row = draw.row if number == 0 else self._other(rng)
             wh = (right - left, bottom - top)
             image, faces = self._tile(row, wh, rng)
             canvas[top:bottom, left:right] = image
@@ -133,12 +142,16 @@ class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
             torch.from_numpy(faces[faces.is_ignored].boxes),
         )
 
+    def _other(self, rng: np.random.Generator) -> int:
+        """The row of one more sample of a mosaic, drawn by weight."""
+        return min(int(np.searchsorted(self._shares, rng.random(), side="right")), len(self._shares) - 1)
+
     def _tile(self, row: int, size_wh: tuple[int, int], rng: np.random.Generator) -> tuple[NDArray[np.uint8], FaceRows]:
         image, faces = self.cache[row][0][..., :3], self.faces[row]
         height, width = image.shape[:2]
         tile = min(size_wh)
         real = faces[~faces.is_ignored]
-        if len(real) and rng.random() < 0.6:  # look at one face, at a size drawn evenly over octaves
+        if len(real) and rng.random() < _NEAR_SHARE:  # look at one face, at a size drawn evenly over octaves
             box = real.boxes[int(rng.integers(len(real)))]
             side = max(1.0, float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))))
             wanted = float(np.exp(rng.uniform(np.log(10), np.log(0.85 * tile))))
@@ -146,7 +159,7 @@ class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
             spread = max(0.0, tile - wanted) / 2
             centre = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         else:  # the whole picture, as the detector will see it, nearer or farther
-            scale = tile / max(height, width) * float(np.exp(rng.uniform(np.log(0.8), np.log(2.4))))
+            scale = tile / max(height, width) * float(np.exp(rng.uniform(np.log(0.8), np.log(2.0))))
             spread = 0.3 * tile
             centre = (width / 2, height / 2)
         to = (size_wh[0] / 2 + rng.uniform(-1, 1) * spread, size_wh[1] / 2 + rng.uniform(-1, 1) * spread)

@@ -198,8 +198,9 @@ def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
 
 def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Mapping[str, NDArray[Any]]]) -> float:
     """Largest difference between torch and ONNX over what a model is fed, see `feeds_of`: scores and mattes as they are,
-    places in units of the network input's longer side, or of 256 pixels where that is shorter (a ten-thousandth of less is
-    nobody's to see, and sums of floats in another order reach it), numbers by their span.
+    places in units of the network input's longer side, or of 640 pixels where that is shorter (a ten-thousandth of it, six
+    hundredths of a pixel, is nobody's to see, and sums of two thousand floats in another order reach a half of it), numbers
+    by their span.
     """
     probe = ModelProto()
     probe.CopyFrom(model)
@@ -225,7 +226,7 @@ def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Map
     return worst
 
 
-_LEAST_UNIT = 256
+_LEAST_UNIT = 640
 _CORE_INPUTS = ("network_image", "face_boxes", "face_keypoints")
 
 

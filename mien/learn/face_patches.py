@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 MIN_SIDE = 14.0
 _ALIGNED_SHARE, _ALIGNED_CROPS = 0.8, 0.5
 """How many faces are shown turned upright by their keypoints; of crops, which are also read as they are."""
-_DARK_SHARE = 0.06
+_KEPT_SHARE = 0.35
+"""How many are shown in the light and with the sharpness that they came with."""
+_DARK_SHARE = 0.09
 _MARGIN = 0.35
 _SMALL = 80.0
 _MOST_BALANCE = 4.0
@@ -180,10 +182,12 @@ class FacePatches(Dataset[FacePatch]):
         image = np.ascontiguousarray(self.cache[row.picture][0][..., :3])
         fill = tuple(rng.integers(0, 256, 3)) if rng.random() < 0.3 else cv2.mean(image)[:3]
         is_small = length < _SMALL
-        patch = self._worse(warp_image(image, matrix, (side, side), fill), side * (1 - _MARGIN), is_small, rng)
-        patch = self.looks(patch, int(rng.integers(2**31)))
-        if rng.random() < _DARK_SHARE:
-            patch = in_low_light(patch, rng)
+        patch = warp_image(image, matrix, (side, side), fill)
+        if rng.random() >= _KEPT_SHARE:
+            patch = self._worse(patch, side * (1 - _MARGIN), is_small, rng)
+            patch = self.looks(patch, int(rng.integers(2**31)))
+            if rng.random() < _DARK_SHARE:
+                patch = in_low_light(patch, rng)
         moved = self._moved(row, matrix, side)
         points = transform_points(matrix, row.points[None])[0]
         targets = self._moved_targets(row.targets, matrix, is_mirrored)

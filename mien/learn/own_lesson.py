@@ -328,7 +328,7 @@ def _canvas_lesson(data: OwnData, options: OwnOptions, cache: Path) -> CanvasLes
             has_backdrops = any(sample.is_empty for sample in members)
             sets.append(MatteCanvases(members, pictures, options.seed, ones, [False] * len(members), has_backdrops))
         else:
-            sets.append(FaceCanvases(members, pictures, options.seed, ones, mosaic=0.2))
+            sets.append(FaceCanvases(members, pictures, options.seed, ones))
     size = _CANVAS[data.task]
     rows = np.random.default_rng(options.seed).permutation(len(data.train))
     batches = [[Draw(0, int(row), int(row), size) for row in rows[start : start + 4]] for start in range(0, len(rows), 4)]
