@@ -82,4 +82,4 @@ def _lifted(matte: Plane, small: Plane, lift: Plane) -> Plane:
     cross = np.ones((3, 3), np.uint8)
     stretched = np.clip((matte - _CLEAR) * np.float32(1 / _STRETCH), 0, 1)
     target = np.maximum(spread(cv2.erode(whole, cross)), spread(cv2.dilate(lift, cross)) * stretched)
-    return np.maximum(matte, target)
+    return np.clip(np.maximum(matte, target), 0, 1)

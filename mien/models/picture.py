@@ -28,15 +28,15 @@ def checked(image: NDArray[Any], card: ModelCard) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image)
 
 
-def shrunk(image: NDArray[np.uint8], long_side: float | None) -> NDArray[np.uint8]:
-    """The picture at the size that the network sees, where it is much larger; else the picture itself.
+def shrunk(image: NDArray[np.uint8], long_side: float | None, least: float = SHRINK_FROM) -> NDArray[np.uint8]:
+    """The picture at the size that the network sees, where it is ``least`` times as large or more; else the picture itself.
 
     The model's own resize gives the same answers but reads every pixel with a wide filter: at 12 megapixels it takes twice
     as long. The mean over areas (``INTER_AREA``) is used here. Coordinates are continuous (a pixel's centre is at 0.5, as in
     ONNX ``Resize`` with ``half_pixel``), so boxes and points come back by multiplying with the ratio of the sizes.
     """
     height, width = image.shape[:2]
-    if not long_side or max(height, width) < SHRINK_FROM * long_side:
+    if not long_side or max(height, width) < least * long_side:
         return image
     import cv2
 
