@@ -82,7 +82,7 @@ def plot(shares: list[float], reports: list[Report], path: Path) -> None:
         panel.fill_between(shares, low, high, alpha=0.2, linewidth=0)
         panel.plot(shares, value, marker="o")
         panel.set(title=title, xscale="log", xlabel="share of the groups")
-        panel.set_xticks(shares, [f"{share:.0%}" if share >= 0.1 else f"{share:.1%}" for share in shares], minor=False)
+        panel.set_xticks(shares, [f"{100 * share:g}%" for share in shares], minor=False)
         panel.minorticks_off()
         panel.grid(alpha=0.3)
     figure.savefig(path, dpi=110)

@@ -23,7 +23,7 @@ from mien.learn.export import HALF, feeds_of, lean, made_whole, parity, save_mod
 from mien.learn.gather import gather  # noqa: E402
 from mien.learn.guided import blended, guided_blend  # noqa: E402
 from mien.learn.losses import FaceLoss, FaceTargets, MatteLoss, assign, giou  # noqa: E402
-from mien.learn.networks import FaceNetwork, MatteNetwork  # noqa: E402
+from mien.learn.networks import FaceNetwork, MatteNetwork, Unit  # noqa: E402
 from mien.learn.recipe import read_recipe  # noqa: E402
 from mien.learn.trainer import train  # noqa: E402
 from mien.models.faces import FaceModel  # noqa: E402
@@ -308,6 +308,16 @@ def test_the_gate_sees_a_changed_weight(painted: Path) -> None:
     with torch.no_grad():
         network.heads[0].bias[0] += 0.5
     assert parity(network, model, "faces", feeds) > 1e-3
+
+
+def test_a_lean_copy_does_not_raise_a_unit_that_was_dead_in_training() -> None:
+    unit = torch.nn.Sequential(Unit(1, 2))
+    with torch.no_grad():
+        unit[0][0].weight[:] = 1.0
+        unit[0][1].running_var[:] = torch.tensor([1e-37, 1.0])
+    answers = lean(unit)(torch.full((1, 1, 1, 1), 5.0)).flatten()
+    assert answers[0] == 0
+    assert abs(float(answers[1]) - 5) < 0.01
 
 
 def test_a_lean_copy_answers_as_the_network_does_and_fills_a_smaller_file(painted: Path, tmp_path: Path) -> None:

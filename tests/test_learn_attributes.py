@@ -182,7 +182,7 @@ def test_one_batch_gives_what_single_calls_give(hat_model: Path) -> None:
     for row in range(3):
         single = reader(image, Faces(boxes, np.ones(3), keypoints)[[row]])
         for name, column in single.attributes.items():
-            atol = 0.05 if name == "pose" else 0.01  # degrees; pixels
+            atol = 0.05 if name == "pose" else 2e-3  # degrees; pixels
             np.testing.assert_allclose(column[0], together.attributes[name][row], atol=atol, err_msg=name)
 
 

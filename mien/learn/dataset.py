@@ -21,7 +21,8 @@ from mien.learn.cache import PictureCache
 from mien.learn.graph import GRAPHS, MOST_GAIN
 from mien.learn.losses import FaceTargets
 
-_DARK_SHARE = 0.08
+_DARK_SHARE = {"faces": 0.06, "matte": 0.08}
+"""How many training pictures of each task are taken to low light."""
 _NEAR_SHARE = 0.45
 """How many pictures of people are looked at near one face; the others are shown whole or nearly so, as in use."""
 _LOOKS = 0.6
@@ -129,7 +130,7 @@ class FaceCanvases(Dataset[tuple[Tensor, FaceTargets]]):
             shift = np.array([[1, 0, left], [0, 1, top]], np.float32)
             parts.append(warp_faces(faces, shift, (size, size)))
         canvas = self.looks(canvas, int(rng.integers(2**31)))
-        if rng.random() < _DARK_SHARE:
+        if rng.random() < _DARK_SHARE["faces"]:
             canvas = in_low_light(canvas, rng)
         canvas = brightened(canvas, GRAPHS["faces"].least_light, MOST_GAIN)  # as the model file does
         faces = FaceRows.join(parts)
@@ -216,7 +217,7 @@ class MatteCanvases(Dataset[tuple[Tensor, Tensor, Tensor]]):
                 canvas = self._composite(other, other_matte, canvas)
                 matte = np.maximum(matte, other_matte)
         canvas = self.looks(canvas, int(rng.integers(2**31)))
-        if rng.random() < _DARK_SHARE:
+        if rng.random() < _DARK_SHARE["matte"]:
             canvas = in_low_light(canvas, rng)
         return (
             torch.from_numpy(np.ascontiguousarray(canvas.transpose(2, 0, 1))),

@@ -37,6 +37,10 @@ _KEPT_SHARE = 0.35
 """How many are shown in the light and with the sharpness that they came with."""
 _DARK_SHARE = 0.09
 _MARGIN = 0.35
+_CROP_TRUST = 0.15
+"""How much the keypoints count that the face model finds in a crop without labelled ones. Were they not to count at all,
+nothing would hold the contour of such crops to the face.
+"""
 _SMALL = 80.0
 _MOST_BALANCE = 4.0
 
@@ -125,7 +129,7 @@ class FacePatches(Dataset[FacePatch]):
             return None
         height, width = self.cache[number][0].shape[:2]
         box = face.box * np.float32(scale) if face is not None else np.array([0, 0, width, height], np.float32)
-        trust = 0.0 if face is None else 0.3 if face.is_taught else 1.0
+        trust = _CROP_TRUST if face is None else 0.3 if face.is_taught else 1.0
         return _Row(number, box, keypoints, points, targets, weights, trust, face is None)
 
     def _balance(self) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from mien.models.store import open_model
 _DETAIL = 2
 """Side of the picture whose edges the matte takes over, in units of the side that the network sees."""
 _SHRINK_FROM = 1.5
-"""How many times larger than that a picture is shrunk to it: a 720p frame is, at half the time."""
+"""How many times larger than that a picture is shrunk to it: a 720p frame is, in two thirds of the time."""
 
 
 class MatteModel:
