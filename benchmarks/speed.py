@@ -29,7 +29,12 @@ from mien.models.matte import MatteModel
 from mien.pipeline import Settings, analyze, analyze_stages, to_json
 from mien.types import Faces, Frame
 
-SIZES = {"VGA 640x480": (640, 480), "720p 1280x720": (1280, 720), "1080p 1920x1080": (1920, 1080), "12 MP 4000x3000": (4000, 3000)}
+SIZES = {
+    "VGA 640x480": (640, 480),
+    "720p 1280x720": (1280, 720),
+    "1080p 1920x1080": (1920, 1080),
+    "12 MP 4000x3000": (4000, 3000),
+}
 PEERS_AT = "VGA 640x480"
 
 

@@ -320,6 +320,16 @@ def test_a_lean_copy_does_not_raise_a_unit_that_was_dead_in_training() -> None:
     assert abs(float(answers[1]) - 5) < 0.01
 
 
+def test_a_lean_copy_silences_a_unit_that_next_to_nothing_woke() -> None:
+    unit = torch.nn.Sequential(Unit(3, 3, groups=3))
+    with torch.no_grad():
+        unit[0][0].weight[:] = 1.0
+        unit[0][1].running_var[:] = torch.tensor([1e-5, 1.0, 1.5])
+    answers = lean(unit)(torch.full((1, 3, 1, 1), 5.0)).flatten()
+    assert answers[0] == 0
+    assert (answers[1:] > 4).all()
+
+
 def test_a_lean_copy_answers_as_the_network_does_and_fills_a_smaller_file(painted: Path, tmp_path: Path) -> None:
     torch.manual_seed(3)
     network = FaceNetwork([16, 32, 64, 64, 64, 64], [1, 1, 1, 1, 1], 64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -75,19 +74,6 @@ def test_the_network_answers_as_the_file_did_and_can_be_trained(trained: tuple[F
         # The norms hold what the pictures show: counting them anew, as training does, changes next to nothing.
         again = fresh.train()(images)
     assert (again - wanted).abs().mean() < 0.05 * wanted.abs().mean()
-
-
-def test_a_unit_that_drowns_the_others_starts_from_nothing(trained: tuple[FaceNetwork, Path], tmp_path: Path) -> None:
-    network = copy.deepcopy(trained[0])
-    with torch.no_grad():
-        network.backbone.stages[1][1].depthwise[0].weight[3] *= 1000
-    card = ModelCard(name="x", task="faces", version="1", summary="x").to_json()
-    path = save_model(whole_model(network, "faces", 128), tmp_path / "shrill.onnx", {CARD_KEY: card})
-    fresh = FaceNetwork(**SETTINGS)
-    warm_start(fresh, path, [torch.rand(4, 3, 128, 128) * 255])
-    kernels = fresh.backbone.stages[1][1].depthwise[0].weight.detach().abs().sum((1, 2, 3))
-    assert kernels[3] == 0
-    assert (kernels > 0).sum() == len(kernels) - 1
 
 
 def test_layers_of_another_shape_stay_as_they_were(trained: tuple[FaceNetwork, Path]) -> None:

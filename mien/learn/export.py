@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,12 +32,18 @@ from mien.media.write import whole_file
 from mien.models.session import ModelSession
 
 OPSET = 20
+log = logging.getLogger(__name__)
+
 HALF = ".half"
 """What the name of a weight that is kept as 16-bit floats ends with."""
 _FEW = 1024
 _MOST_HALF = 6e4
 _STILL = 0.01
 """A variance of so much of a batch norm's epsilon is none."""
+_SHRILL = 20.0
+"""A depth-wise unit whose weights add up to more than so many times those of the middle one of its layer hears next to
+nothing in training, for its norm raises what it hears to what the others hear.
+"""
 
 
 def core(network: nn.Module, task: str) -> nn.Module:
@@ -118,8 +125,8 @@ def lean(network: nn.Module) -> nn.Module:
     """A copy as it is shipped: batch norms folded into the convolutions before them, and the weights of those, and of a
     contour, rounded to what 16-bit floats hold. `whole_model` keeps such weights in half the bytes.
 
-    A unit that never varied in training stays at what it was: its norm would make the least that it does differ in use a
-    thousand times larger.
+    A unit that never varied in training stays at what it was, and one that hardly did is silenced: the picture that wakes
+    such a unit would get an answer from nowhere.
     """
     network = copy.deepcopy(network).eval()
     for unit in network.modules():
@@ -127,11 +134,25 @@ def lean(network: nn.Module) -> nn.Module:
             with torch.no_grad():
                 unit[1].weight[unit[1].running_var < _STILL * unit[1].eps] = 0
             unit[0], unit[1] = fuse_conv_bn_eval(unit[0], unit[1]), nn.Identity()
+            if unit[0].groups > 1:
+                _silence(unit[0])
     with torch.no_grad():
         for _, layer in _halved_layers(network):
             if float(layer.weight.abs().max()) < _MOST_HALF:
                 layer.weight.copy_(layer.weight.half().float())
     return network
+
+
+@torch.no_grad()
+def _silence(layer: nn.Conv2d) -> None:
+    """Take the weights from the units of a depth-wise layer that are `_SHRILL`."""
+    loudness = layer.weight.abs().flatten(1).sum(1)
+    shrill = loudness > _SHRILL * loudness[loudness > 0].median() if loudness.any() else loudness > 0
+    if shrill.any():
+        log.info("%d of %d units of a layer were silenced: next to nothing woke them in training", shrill.sum(), len(shrill))
+    layer.weight[shrill] = 0
+    if layer.bias is not None:
+        layer.bias[shrill] = 0
 
 
 def _halved_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:

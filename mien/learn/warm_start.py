@@ -28,10 +28,6 @@ from mien.models.store import model_path
 log = logging.getLogger(__name__)
 
 _PREFIX = "network."
-_SHRILL = 20.0
-"""A unit whose weights add up to more than so many times those of the middle one of its layer is not taken over. It was
-all but dead in training, where its norm raised it without bound; the pictures that wake it get answers from nowhere.
-"""
 
 
 def warm_start(
@@ -63,8 +59,6 @@ def warm_start(
             if not isinstance(module, nn.Conv2d | nn.Linear) or name not in layers or not name.startswith(names):
                 continue
             weight, bias = layers[name]
-            if isinstance(modules[name.rpartition(".")[0]], Unit):
-                weight, bias = _calmed(name, weight, bias)
             if weight.shape != module.weight.shape:
                 if not _is_wider(network, name, weight):
                     continue
@@ -88,16 +82,6 @@ def warm_start(
     )
     log.info("%d layers of %d start from %s", len(taken), sum(hasattr(m, "weight") for m in modules.values()), path.name)
     return frozenset(taken)
-
-
-def _calmed(name: str, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias of a `Unit` whose shrill outputs are silenced; see `_SHRILL`."""
-    loudness = weight.abs().flatten(1).sum(1)
-    shrill = loudness > _SHRILL * loudness.median()
-    if not shrill.any():
-        return weight, bias
-    log.info("%s: %d of %d units start from nothing, as they drown the others", name, int(shrill.sum()), len(weight))
-    return weight * ~shrill[:, None, None, None], None if bias is None else bias * ~shrill
 
 
 def _is_wider(network: nn.Module, name: str, weight: Tensor) -> bool:
