@@ -22,8 +22,12 @@ from mien.draw import draw
 from mien.errors import DataError, InputError, ModelError
 from mien.learn.attribute_network import TEMPLATE, AttributeNetwork, FaceCrops, five_of, mean_contour
 from mien.learn.attribute_targets import MIRRORED_POINTS, distribution, face_targets
+from mien.learn.cache import PictureCache
+from mien.learn.dataset import Draw
 from mien.learn.evaluate import evaluate
+from mien.learn.face_patches import FacePatches
 from mien.learn.pose import head_pose, lift_of, mean_face
+from mien.learn.recipe import DataSource
 from mien.learn.trainer import train
 from mien.models.attributes import AttributeModel, whole_picture, with_keypoints
 from mien.models.store import shipped
@@ -278,6 +282,24 @@ def test_partial_labels_weigh_only_what_is_known() -> None:
     assert weights.tolist() == [0, 0.5, 0, 0]
     with pytest.raises(DataError, match=r"implied: mask: expected an answer out of"):
         face_targets(chosen, Sample(b"", "y", is_crop=True), None, 1.0, {"mask": "sometimes"})
+
+
+@pytest.mark.parametrize("has_points", [False, True])
+def test_a_crop_is_trained_on_as_it_is_evaluated_and_turned_upright_too(tmp_path: Path, has_points: bool) -> None:
+    """Its keypoints are found, not labelled: nobody looks for them when a crop is read, unless points are judged."""
+    picture = io.BytesIO()
+    Image.new("L", (64, 64), 90).save(picture, "PNG")
+    box, unknown = np.array([0, 0, 64, 64], np.float32), np.full((5, 2), np.nan, np.float32)
+    face = FaceLabel(box, unknown, attributes={"smile": "smile"})
+    samples = [Sample(picture.getvalue(), "x", (face,), is_crop=True)]
+    points = (Attribute("wart", "Where is the wart?", points=1),) if has_points else ()
+    found = TEMPLATE[None] * 64
+    patches = FacePatches(
+        samples, PictureCache(samples, tmp_path, 256), [DataSource("", "x", "")], [ATTRIBUTES["smile"], *points], 0, found
+    )
+    assert np.isfinite(patches.plain(0, 144).keypoints.numpy()).all() == has_points
+    turned = [bool(patches[Draw(0, place, 0, 144)].keypoints.isfinite().all()) for place in range(100)]
+    assert 0.3 < np.mean(turned) < (0.95 if has_points else 0.7)
 
 
 def test_labels_of_another_kind_teach_nothing() -> None:

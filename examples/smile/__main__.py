@@ -46,7 +46,7 @@ def prepare(choice: Choice) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Prepare, train from nothing, judge."""
-    choice = choose("Smile or no smile on grey crops of 64x64.", words, painted=(400, 6), real=(800, 10))
+    choice = choose("Smile or no smile on grey crops of 64x64.", words, painted=(400, 6), real=(6000, 12))
     prepare(choice)
     project = choice.folder / "smile"
     trained = train(project, choice, "--backbone", BACKBONE)

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 MIN_SIDE = 14.0
 _ALIGNED_SHARE, _ALIGNED_CROPS = 0.8, 0.5
-"""How many faces are shown turned upright by their keypoints; of crops, which are also read as they are."""
+"""How many faces are shown turned upright by their keypoints; of crops, which are otherwise read as they are."""
 _KEPT_SHARE = 0.35
 """How many are shown in the light and with the sharpness that they came with."""
 _DARK_SHARE = 0.09
@@ -70,7 +70,7 @@ class _Row(NamedTuple):
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
     trust: float
-    is_crop: bool
+    is_whole: bool
 
 
 class FacePatches(Dataset[FacePatch]):
@@ -130,7 +130,10 @@ class FacePatches(Dataset[FacePatch]):
         height, width = self.cache[number][0].shape[:2]
         box = face.box * np.float32(scale) if face is not None else np.array([0, 0, width, height], np.float32)
         trust = _CROP_TRUST if face is None else 0.3 if face.is_taught else 1.0
-        return _Row(number, box, keypoints, points, targets, weights, trust, face is None)
+        # As crops are read in use and in evaluation: without looking for keypoints in them, unless points are judged.
+        is_whole = sample.is_crop and (face is None or np.isnan(face.keypoints).any())
+        is_whole = is_whole and np.isnan(points).any() and not any(one.points for one in self.attributes)
+        return _Row(number, box, keypoints, points, targets, weights, trust, bool(is_whole))
 
     def _balance(self) -> NDArray[np.float64]:
         """Rare answers are drawn more often: by the root of how many times rarer than the commonest they are."""
@@ -167,8 +170,7 @@ class FacePatches(Dataset[FacePatch]):
     def __getitem__(self, draw: Draw) -> FacePatch:
         rng = np.random.default_rng((self.seed, draw.epoch, draw.place))
         row, side = self.rows[draw.row], draw.size
-        is_plain_crop = row.is_crop and not np.isfinite(row.points).any()
-        share = _ALIGNED_CROPS if is_plain_crop else _ALIGNED_SHARE
+        share = _ALIGNED_CROPS if row.is_whole else _ALIGNED_SHARE
         is_aligned = bool(np.isfinite(row.keypoints).all()) and rng.random() < share
         box = row.box
         if is_aligned:
@@ -177,7 +179,7 @@ class FacePatches(Dataset[FacePatch]):
             turn = float(rng.normal(0, 15) if rng.random() < 0.85 else rng.uniform(-180, 180))
         else:
             centre, length = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
-            length *= 1.0 if row.is_crop else float(rng.uniform(1.0, 1.6))
+            length *= 1.0 if row.is_whole else float(rng.uniform(1.0, 1.6))
             turn = float(rng.normal(0, 8))
         is_mirrored = bool(rng.random() < 0.5)
         matrix = similarity(
@@ -239,6 +241,8 @@ class FacePatches(Dataset[FacePatch]):
     def plain(self, number: int, side: int) -> FacePatch:
         """A face as it is in use: nothing changed, boxes and keypoints as they are. ``side``: of the patch in pixels."""
         row = self.rows[number]
+        if row.is_whole:
+            row = row._replace(keypoints=np.full_like(row.keypoints, np.nan))
         frame = self._frame(row)
         length = float(np.hypot(*frame[1]))
         centre = frame[0] + (frame[1] + frame[2]) / 2
