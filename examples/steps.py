@@ -135,7 +135,7 @@ def row(what: str, trained: Trained | None, figure: str, score: Score) -> list[s
 def show(recipe: str, choice: Choice, rows: Sequence[Sequence[str]], note: str = "") -> None:
     """Print the figures, and put them into the recipe's README if asked to."""
     text = (
-        f"{machine()}; {choice.count} pictures, {choice.epochs} epoch{"s"[: choice.epochs > 1]}.\n\n"
+        f"{machine()}; {choice.count} pictures, {choice.epochs} {'epoch' if choice.epochs == 1 else 'epochs'}.\n\n"
         + table(HEAD, rows)
         + (f"\n\n{note}" if note else "")
     )
