@@ -1,14 +1,14 @@
 """How the face model holds up when pictures are turned, dark, blurred or seen smaller, beside YuNet; and what each
 input size costs. Needs the training data and says so where it is absent.
 
-    python -m benchmarks.robustness [--no-write]
+    python -m benchmarks.robustness [--only pictures|sizes] [--no-write]
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,13 +16,13 @@ import numpy as np
 
 from benchmarks.accuracy import held_out_part
 from benchmarks.peers import FOLDER, Detector, yunet
+from benchmarks.speed import interleaved
 from benchmarks.tables import ROOT, put, table
 from mien.data.sample import Sample, read_samples
 from mien.geometry import iou, transform_boxes
 from mien.learn.evaluate import evaluate_detector
 from mien.metrics import bootstrap_interval, keypoint_errors, ratio
 from mien.models.faces import FaceModel
-from mien.types import Faces
 
 DATA = ROOT.parent / "shared" / "data"
 ANGLES = range(0, 360, 30)
@@ -96,33 +96,29 @@ def points(find: Detector, samples: list[Sample], change: Callable[[np.ndarray],
     return float(np.mean(errors)), found_faces / len(samples)
 
 
-def milliseconds(find: Callable[[np.ndarray], Faces], image: np.ndarray, rounds: int = 12) -> float:
-    """The least of several calls: what the work costs when nothing disturbs it."""
-    find(image)
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        find(image)
-        times.append(time.perf_counter() - began)
-    return min(times) * 1000
-
-
 def size_table(part: Path, threshold: float) -> str:
     """AP and time of each input size, ours and YuNet, and the curve as a picture."""
     image = next(s for s in read_samples(part) if s.faces).image()
     image = cv2.resize(image, (640, 480))
+    finders: dict[tuple[str, int], Detector] = {
+        ("mien faces", side): FaceModel(long_side=side, min_score=0.02) for side in LONG_SIDES
+    }
+    if (FOLDER / "yunet_n_640_640.onnx").is_file():
+        finders |= {("YuNet", side): yunet(side) for side in LONG_SIDES}
+    calls = {f"{name} {side}": partial(find, image) for (name, side), find in finders.items()}
+    times = interleaved(calls, rounds=20)
     lines: dict[str, list[tuple[int, float, float]]] = {"mien faces": [], "YuNet": []}
-    for side in LONG_SIDES:
-        ours = FaceModel(long_side=side, min_score=0.02)
-        report = evaluate_detector(ours, str(side), threshold, part)
-        lines["mien faces"].append((side, milliseconds(ours, image), report.value("ap50")))
-        if (FOLDER / "yunet_n_640_640.onnx").is_file():
-            peer = yunet(side)
-            report = evaluate_detector(peer, str(side), YUNET_THRESHOLD, part)
-            lines["YuNet"].append((side, milliseconds(peer, image), report.value("ap50")))
+    for (name, side), find in finders.items():
+        least = threshold if name == "mien faces" else YUNET_THRESHOLD
+        ap50 = evaluate_detector(find, str(side), least, part).value("ap50")
+        lines[name].append((side, times[f"{name} {side}"][1], ap50))
     plot(lines)
     rows = [[name, side, f"{ms:.1f}", f"{ap:.3f}"] for name, line in lines.items() for side, ms, ap in line]
-    return table(["detector", "longer side px", "ms at 640x480", "AP50"], rows)
+    return (
+        "Accuracy against time, by the size at which the picture is seen:\n\n"
+        + table(["detector", "longer side px", "ms at 640x480", "AP50"], rows)
+        + "\n\n![AP50 against milliseconds for each input size](images/faces-sizes.png)"
+    )
 
 
 def plot(lines: dict[str, list[tuple[int, float, float]]]) -> None:
@@ -140,6 +136,8 @@ def plot(lines: dict[str, list[tuple[int, float, float]]]) -> None:
             for side, x, y in zip(sides, times, values, strict=True):
                 axis.annotate(str(side), (x, y), textcoords="offset points", xytext=(4, -11), fontsize=8, color=colour)
     axis.set(xlabel="milliseconds for a 640x480 picture, one thread", ylabel="AP50 on the held-out part", xscale="log")
+    for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        ticks("{x:.0f}")
     axis.grid(alpha=0.3, which="both")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)
@@ -147,17 +145,8 @@ def plot(lines: dict[str, list[tuple[int, float, float]]]) -> None:
     plt.close(figure)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--no-write", action="store_true", help="print only")
-    options = parser.parse_args()
-    if not DATA.is_dir():
-        print("robustness: left out, the training data (../shared/data) is not there")
-        return
-    cv2.setNumThreads(1)
-    part = held_out_part("faces")
-    model = FaceModel()
-    threshold = float(model.card.thresholds["default"])
+def picture_tables(part: Path, threshold: float) -> str:
+    """Recall on changed and turned pictures, and the error of keypoints, ours and YuNet."""
     finders: dict[str, tuple[Detector, float]] = {"mien faces": (FaceModel(min_score=0.02), threshold)}
     if (FOLDER / "yunet_n_640_640.onnx").is_file():
         finders["YuNet at 640"] = (yunet(640), YUNET_THRESHOLD)
@@ -182,7 +171,7 @@ def main() -> None:
         for change, how in {"as they are": None, "40 px faces, out of focus": blurred}.items():
             error, share = points(find, frames, how)
             keypoints.append([name, change, f"{error:.3f}", f"{share:.3f}"])
-    text = "\n\n".join(
+    return "\n\n".join(
         [
             f"Recall at the default threshold of faces of {MIN_SIDE} px and more in {len(shown)} held-out pictures:",
             table(["detector", "pictures", "recall"], rows),
@@ -191,14 +180,29 @@ def main() -> None:
             f"Keypoints on {len(frames)} video frames that people labelled, none of them in the training: error over the "
             "distance of the eyes, of the faces found, and the share found:",
             table(["detector", "frames", "error", "found"], keypoints),
-            "Accuracy against time, by the size at which the picture is seen:",
-            size_table(part, threshold),
-            "![AP50 against milliseconds for each input size](images/faces-sizes.png)",
         ]
     )
-    print(text)
-    if not options.no_write:
-        put("robustness", text, "docs/benchmarks.md")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=("pictures", "sizes"), help="one of the two parts; both unless given")
+    parser.add_argument("--no-write", action="store_true", help="print only")
+    options = parser.parse_args()
+    if not DATA.is_dir():
+        print("robustness: left out, the training data (../shared/data) is not there")
+        return
+    cv2.setNumThreads(1)
+    part = held_out_part("faces")
+    threshold = float(FaceModel().card.thresholds["default"])
+    parts: dict[str, Callable[[Path, float], str]] = {"robustness": picture_tables, "input-sizes": size_table}
+    if options.only:
+        parts.pop("input-sizes" if options.only == "pictures" else "robustness")
+    for name, tables in parts.items():
+        text = tables(part, threshold)
+        print(text)
+        if not options.no_write:
+            put(name, text, "docs/benchmarks.md")
 
 
 if __name__ == "__main__":

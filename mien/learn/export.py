@@ -226,9 +226,7 @@ def export_network(network: nn.Module, recipe: Recipe, path: Path) -> Path:
 
 def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Mapping[str, NDArray[Any]]]) -> float:
     """Largest difference between torch and ONNX over what a model is fed, see `feeds_of`: scores and mattes as they are,
-    places in units of the network input's longer side, or of 640 pixels where that is shorter (a ten-thousandth of it, six
-    hundredths of a pixel, is nobody's to see, and sums of two thousand floats in another order reach a half of it), numbers
-    by their span.
+    places in units of the network input's longer side, numbers by their span.
     """
     probe = ModelProto()
     probe.CopyFrom(model)
@@ -246,7 +244,7 @@ def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Map
         with torch.inference_mode():
             wanted = body(*(torch.from_numpy(answers[name]) for name in inputs))
         for name, want in zip(names[len(inputs) :], wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
-            unit = units.get(name, 1.0) or max(_LEAST_UNIT, *answers[inputs[0]].shape[2:])
+            unit = units.get(name, 1.0) or max(answers[inputs[0]].shape[2:])
             got, seen = torch.from_numpy(answers[name]), torch.from_numpy(answers[inputs[0]])
             if (shown := GRAPHS[task].shown) is not None:
                 got, want = shown(seen, got), shown(seen, want)
@@ -254,7 +252,6 @@ def parity(network: nn.Module, model: ModelProto, task: str, feeds: Iterable[Map
     return worst
 
 
-_LEAST_UNIT = 640
 _CORE_INPUTS = ("network_image", "face_boxes", "face_keypoints")
 
 
