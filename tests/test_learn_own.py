@@ -533,6 +533,12 @@ def test_the_steepest_rate_lies_before_the_lowest_loss() -> None:
         steepest(rates[:4], [1.0, 1.1, 1.2, 1.3])
 
 
+def test_a_loss_that_is_lowest_by_chance_suggests_a_tenth_of_where_it_breaks_away() -> None:
+    rates = [10.0**step for step in range(-6, 1)]
+    assert steepest(rates, [0.7, 0.6, 0.72, 0.71, 0.7, 1.5, 4.0]) == pytest.approx(1e-3)
+    assert steepest(rates, [0.6, 0.7, 0.72, 0.71, 0.7, 1.5, 4.0]) == pytest.approx(1e-3)
+
+
 def test_two_processes_see_each_batch_once() -> None:
     draws = Draws([1.0] * 24, 24, 4, [8], 0)
     parts = [list(Share(draws, number, 2)) for number in range(2)]

@@ -58,11 +58,19 @@ def find_rate(learner: OwnLearner, picture: Path) -> float:
 
 
 def steepest(rates: list[float], losses: list[float]) -> float:
-    """The rate at which the loss falls fastest over the logarithm of the rate, before it is lowest. Raises `DataError`.
+    """The rate at which the loss falls fastest over the logarithm of the rate, before it is lowest. Raises `DataError` where
+    no rate lowers it.
 
-    The first sixth does not count: means of few batches fall and rise by chance.
+    The first sixth does not count: means of few batches fall and rise by chance. A loss that is lowest far from where it
+    breaks away, as that of a network which knows the answers already, is so by chance too; then it is a tenth of the rate
+    where it breaks away.
     """
     lowest = min(range(len(losses)), key=losses.__getitem__) if losses else 0
+    if losses:
+        limit = losses[lowest] + (max(losses) - losses[lowest]) / 4
+        safe = max(rate for rate, loss in zip(rates, losses, strict=True) if loss <= limit) / 10
+        if rates[lowest] < safe:
+            return float(f"{safe:.1e}")
     falls = [(losses[n] - losses[n + 2]) / max(losses[n], 1e-12) for n in range(max(0, lowest - 1))]
     skipped = min(len(losses) // 6, max(0, len(falls) - 1))
     falls[:skipped] = [0.0] * skipped
