@@ -145,9 +145,7 @@ def build_models() -> None:
         card = read_onnx(path).card
         page = card.to_markdown() + confusions(card)
         if (IMAGES / f"{name}-curves.png").exists():
-            page += (
-                f"\n## Curves\n\n![Losses and validation figures over the steps of training](../images/{name}-curves.png)\n"
-            )
+            page += f"\n## Curves\n\n![Losses over the steps of training](../images/{name}-curves.png)\n"
         if (IMAGES / f"{name}-sizes.png").exists():
             page += (
                 f"\n## Accuracy against time\n\n![AP50 against time by input size](../images/{name}-sizes.png)\n\n"

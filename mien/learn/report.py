@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from mien.media.write import whole_file
+
+_ACROSS = 4
 
 
 def read_log(folder: Path) -> dict[str, list[tuple[float, float]]]:
@@ -20,24 +23,27 @@ def read_log(folder: Path) -> dict[str, list[tuple[float, float]]]:
 
 
 def plot_curves(folder: Path, picture: Path) -> Path:
-    """Losses on the left, validation figures on the right, as PNG. Returns ``picture``."""
+    """Each loss and each validation figure in a panel of its own scale, as PNG; those told only once in a longer run are
+    left to its card. Returns ``picture``.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    curves = read_log(folder)
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
-    for axis, group in zip(axes, ("loss", "validation"), strict=True):
-        for name, points in curves.items():
-            if name.startswith(f"{group}/") and "threshold" not in name:
-                steps, values = zip(*sorted(points), strict=True)
-                axis.plot(steps, values, marker="o" if len(points) < 40 else "", markersize=3, label=name.split("/", 1)[1])
-        axis.set(title=group, xlabel="step")
+    curves = {name: sorted(points) for name, points in read_log(folder).items() if name.startswith(("loss/", "validation/"))}
+    curves = {name: points for name, points in curves.items() if "threshold" not in name}
+    longest = max(map(len, curves.values()), default=1)
+    curves = {name: points for name, points in curves.items() if len(points) > 1 or longest == 1}
+    rows = max(1, math.ceil(len(curves) / _ACROSS))
+    figure, axes = plt.subplots(rows, _ACROSS, figsize=(12, 2.4 * rows), layout="constrained", squeeze=False)
+    for axis, (name, points) in zip(axes.flat, curves.items(), strict=False):
+        axis.plot(*zip(*points, strict=True), marker="o" if len(points) < 40 else "", markersize=3)
+        axis.set(title=name.replace("/", ": "), xlabel="step")
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
-        if axis.lines:
-            axis.legend(frameon=False, fontsize=8)
+    for axis in axes.flat[len(curves) :]:
+        axis.set_axis_off()
     with whole_file(picture) as file:
         figure.savefig(file, format="png", dpi=120)
     plt.close(figure)
