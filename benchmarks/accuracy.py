@@ -27,6 +27,16 @@ SLICES = ("all", "16 to 32 px", "32 to 96 px", "96 px and more", "mask: mask", "
 MATTE = ("iou", "boundary_f", "mae", "false_person")
 
 
+DATA = ROOT.parent / "shared" / "data"
+
+
+def is_data_there(benchmark: str) -> bool:
+    """Whether the training data is; says that the benchmark is left out where not."""
+    if not DATA.is_dir():
+        print(f"{benchmark}: left out, the training data (../shared/data) is not there")
+    return DATA.is_dir()
+
+
 def held_out_part(recipe_name: str) -> Path:
     """The validation folder of a recipe, made anew from the data."""
     recipe = read_recipe(ROOT / "recipes" / f"{recipe_name}.toml")
@@ -101,8 +111,7 @@ def main() -> None:
     parser.add_argument("--no-write", action="store_true", help="print only")
     parser.add_argument("--only", choices=("faces", "matte", "attributes"), help="judge one model only")
     options = parser.parse_args()
-    if not (ROOT.parent / "shared" / "data").is_dir():
-        print("accuracy: left out, the training data (../shared/data) is not there")
+    if not is_data_there("accuracy"):
         return
     cv2.setNumThreads(1)
     for name, tables in (("faces", face_tables), ("attributes", attribute_tables), ("matte", matte_tables)):

@@ -17,8 +17,7 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-from benchmarks.accuracy import held_out_part
-from benchmarks.robustness import DATA
+from benchmarks.accuracy import DATA, held_out_part, is_data_there
 from benchmarks.speed import SIZES, interleaved, photo
 from benchmarks.tables import put, table
 from mien.data.sample import read_samples
@@ -66,8 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()
-    if not DATA.is_dir():
-        print("int8: left out, the training data (../shared/data) is not there")
+    if not is_data_there("int8"):
         return
     cv2.setNumThreads(1)
     part, image = held_out_part("faces"), photo(*SIZES["VGA 640x480"])

@@ -19,7 +19,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from benchmarks.accuracy import shown
+from benchmarks.accuracy import is_data_there, shown
 from benchmarks.tables import ROOT, machine, put, table
 from mien.learn.evaluate import evaluate
 from mien.learn.scores import Report
@@ -96,8 +96,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()
-    if not (ROOT.parent / "shared" / "data").is_dir():
-        print("learning curve: left out, the training data (../shared/data) is not there")
+    if not is_data_there("learning curve"):
         return
     shares = [float(word) for word in options.shares.split(",")]
     length = options.epochs, options.pictures

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.accuracy import held_out_part
+from benchmarks.accuracy import DATA, held_out_part, is_data_there
 from benchmarks.peers import FOLDER, Detector, yunet
 from benchmarks.speed import interleaved
 from benchmarks.tables import ROOT, put, table
@@ -24,7 +24,6 @@ from mien.learn.evaluate import evaluate_detector
 from mien.metrics import bootstrap_interval, keypoint_errors, ratio
 from mien.models.faces import FaceModel
 
-DATA = ROOT.parent / "shared" / "data"
 ANGLES = range(0, 360, 30)
 LONG_SIDES = (256, 320, 384, 448, 512, 576, 640, 768)
 MIN_SIDE = 24
@@ -129,12 +128,12 @@ def plot(lines: dict[str, list[tuple[int, float, float]]]) -> None:
     from matplotlib import pyplot as plt
 
     figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for (name, line), colour in zip(lines.items(), ("#1b9e77", "#7570b3"), strict=True):
+    for (name, line), colour, away in zip(lines.items(), ("#1b9e77", "#7570b3"), ((5, -11), (-8, 8)), strict=True):
         if line:
             sides, times, values = zip(*line, strict=True)
             axis.plot(times, values, marker="o", label=name, color=colour)
             for side, x, y in zip(sides, times, values, strict=True):
-                axis.annotate(str(side), (x, y), textcoords="offset points", xytext=(4, -11), fontsize=8, color=colour)
+                axis.annotate(str(side), (x, y), textcoords="offset points", xytext=away, fontsize=8, color=colour)
     axis.set(xlabel="milliseconds for a 640x480 picture, one thread", ylabel="AP50 on the held-out part", xscale="log")
     for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
         ticks("{x:.0f}")
@@ -189,8 +188,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("pictures", "sizes"), help="one of the two parts; both unless given")
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()
-    if not DATA.is_dir():
-        print("robustness: left out, the training data (../shared/data) is not there")
+    if not is_data_there("robustness"):
         return
     cv2.setNumThreads(1)
     part = held_out_part("faces")
