@@ -8,6 +8,7 @@ The held-out parts are those of the recipes: whole near-duplicate groups, taken 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,8 +16,10 @@ import cv2
 
 from benchmarks.peers import face_peers
 from benchmarks.tables import ROOT, put, table
-from mien.data.sample import write_imagefolder
-from mien.learn.evaluate import evaluate, evaluate_detector
+from mien.data.sample import read_samples, write_imagefolder
+from mien.learn.calibrate import is_calibrating
+from mien.learn.evaluate import evaluate, evaluate_detector, judge
+from mien.learn.evaluate_attributes import attribute_rows
 from mien.learn.gather import gather
 from mien.learn.recipe import read_recipe
 from mien.learn.scores import Report
@@ -99,11 +102,25 @@ def matte_tables() -> list[str]:
 
 
 def attribute_tables() -> list[str]:
-    """Every attribute on the whole held-out part, and which answers are taken for which."""
-    report = evaluate("attributes", held_out_part("attributes"))
-    rows = [row for row in report.rows if row["slice"] == "all"]
-    values = [[row["metric"], shown(report, row["metric"]), row["count"]] for row in rows]
-    return [f"Attributes: {report.pictures} held-out pictures and crops.", table(["measure", "value", "faces"], values)]
+    """Every attribute on the whole held-out part, and on those of its faces that did not calibrate the model."""
+    part = held_out_part("attributes")
+    judged = judge("attributes", read_samples(part), str(part))
+    fresh = {
+        name: read.part([row for row, group in enumerate(read.groups) if not is_calibrating(group)])
+        for name, read in judged.read.items()
+    }
+    rows, _, _ = attribute_rows(judged.attributes, fresh, str(part))
+    unused = replace(judged.report, rows=rows)
+    values = [
+        [row["metric"], shown(judged.report, row["metric"]), row["count"], shown(unused, row["metric"])]
+        for row in judged.report.rows
+        if row["slice"] == "all"
+    ]
+    return [
+        f"Attributes: {judged.report.pictures} held-out pictures and crops. Half of them, by group, calibrated the answers "
+        "(`mien/learn/calibrate.py`); the last column is the other half alone.",
+        table(["measure", "value", "faces", "faces that did not calibrate it"], values),
+    ]
 
 
 def main() -> None:

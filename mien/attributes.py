@@ -36,6 +36,8 @@ class Attribute:
     mirror_signs: for a number, or for each of ``parts``: -1 where it changes its sign in a mirror image.
     short: how an answer is called where there is little room.
     abstain_below: no answer is given when none scores as much, 0 to 1.
+    is_balanced: scores are calibrated as if all answers were equally common, whatever the faces that calibrate them hold:
+        where a rare answer must not be missed, or those faces tell nothing of how common it is. Else as common as there.
     hints: what to tell a caller, by name: the part whose number is then below the limit, and that limit.
     is_sensitive: shown and computed only when asked for by name.
 
@@ -54,6 +56,7 @@ class Attribute:
     mirror_signs: tuple[float, ...] = ()
     short: Mapping[str, str] = field(default_factory=dict)
     abstain_below: float = 0.0
+    is_balanced: bool = False
     hints: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     is_sensitive: bool = False
 
@@ -93,13 +96,18 @@ ATTRIBUTES: Mapping[str, Attribute] = {
     attribute.name: attribute
     for attribute in (
         Attribute(
-            "smile", "Does this face smile?", ("smile", "no_smile"), short={"smile": "smiling", "no_smile": "not smiling"}
+            "smile",
+            "Does this face smile?",
+            ("smile", "no_smile"),
+            short={"smile": "smiling", "no_smile": "not smiling"},
+            is_balanced=True,
         ),
         Attribute(
             "mask",
             "Does this face wear a mask over nose and mouth?",
             ("mask", "no_mask", "bad_mask"),
             short={"no_mask": "no mask", "bad_mask": "mask worn wrongly"},
+            is_balanced=True,
         ),
         # The eight emotions of FER+ (Barsoum et al. 2016, arXiv:1608.01041).
         Attribute("expression", "Which expression does this face show?", _EXPRESSIONS),

@@ -6,10 +6,9 @@ shipped face model, as it is in use. Faces in pictures are read with their label
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from mien.data.answers import known_label, known_points
 from mien.data.sample import FaceLabel, Sample
 from mien.errors import DataError
 from mien.geometry import iou
+from mien.learn.calibrate import abstain_below, calibration, is_calibrating
 from mien.learn.judged import Judged, Progress, group_of, images_of
 from mien.learn.scores import Report, Rows
 from mien.models.attributes import AttributeModel, whole_picture
@@ -36,8 +36,6 @@ _DARK, _TURNED = 0.25, 20.0
 _LEAST_SLICE = 30
 _EYES = (("left_eye", "left_eye_center"), ("right_eye", "right_eye_center"))
 _FAIRNESS = ("gender", "ethnicity_label")
-_TEMPERATURES = np.geomspace(0.4, 4, 93)
-_WANTED_ACCURACY, _LEAST_COVERAGE = 0.95, 0.85
 
 
 @dataclass
@@ -67,6 +65,10 @@ class Read:
         self.labels.append(label)
         self.groups.append(group)
         self.slices.append(slices)
+
+    def part(self, rows: Sequence[int]) -> Read:
+        """Some of the faces."""
+        return Read(*([getattr(self, one.name)[row] for row in rows] for one in fields(self)))
 
     def parts(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
         """Name and rows of each slice that is large enough and not everything."""
@@ -154,8 +156,8 @@ def _note(
 def attribute_rows(
     known: Mapping[str, Attribute], read: Mapping[str, Read], data: str
 ) -> tuple[Rows, dict[str, float], dict[str, list[list[int]]]]:
-    """Scores, what calibrates the model (``temperature_NAME``, ``abstain_NAME``) and the confusion matrix of each
-    attribute."""
+    """Scores, what calibrates the model (``temperature_NAME``, ``shift_NAME_ANSWER``, ``abstain_NAME``) and the confusion
+    matrix of each attribute."""
     rows, confusions = Rows(), {}
     suggested: dict[str, float] = {}
     for name, attribute in known.items():
@@ -197,44 +199,15 @@ def _answer_rows(rows: Rows, attribute: Attribute, faces: Read) -> tuple[dict[st
         rows.share(f"{name} recall", hits[of_k], [faces.groups[row] for row in of_k], attribute.answers[k])
     for slice_, members in faces.parts():
         rows.share(f"{name} accuracy", hits[members], [faces.groups[row] for row in members], slice_)
-    is_first = np.array([hashlib.sha256(group.encode()).digest()[0] % 2 == 0 for group in faces.groups])
-    logs = np.log(np.clip(scores, 1e-7, 1))
-    temperature = _temperature(logs[is_first], labels[is_first])
+    is_first = np.array([is_calibrating(group) for group in faces.groups])
     rows.put(f"{name} calibration_error", metrics.calibration_error(scores.max(1)[~is_first], hits[~is_first]), len(hits))
-    sharpened = np.exp(logs / temperature)
-    sharpened /= sharpened.sum(1, keepdims=True)
-    found = {
-        f"temperature_{name}": round(temperature, 4),
-        f"abstain_{name}": round(_abstain_below(sharpened.max(1)[is_first], hits[is_first]), 3),
-    }
+    logs = np.log(np.clip(scores, 1e-7, 1))
+    fitted = calibration(logs[is_first], labels[is_first], attribute.is_balanced)
+    chances = fitted(logs[is_first])
+    below = abstain_below(chances.max(1), chances.argmax(1) == labels[is_first])
+    found = {f"temperature_{name}": round(fitted.temperature, 4), f"abstain_{name}": round(below, 3)}
+    found |= {f"shift_{name}_{one}": round(float(by), 4) for one, by in zip(attribute.answers, fitted.shifts, strict=True)}
     return found, metrics.confusion_matrix(labels, answers, len(attribute.answers))
-
-
-def _temperature(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """What logarithms of probabilities are divided by so that their likelihood is greatest (Guo et al. 2017); 1 where there
-    are too few to tell.
-    """
-    if len(logs) < _LEAST_SLICE:
-        return 1.0
-    losses = []
-    for temperature in _TEMPERATURES:
-        scaled = logs / temperature
-        scaled -= np.log(np.exp(scaled).sum(1, keepdims=True))
-        losses.append(-scaled[np.arange(len(labels)), labels].mean())
-    return float(_TEMPERATURES[int(np.argmin(losses))])
-
-
-def _abstain_below(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> float:
-    """The lowest score from which on `_WANTED_ACCURACY` of the answers are right, as far as `_LEAST_COVERAGE` of the faces
-    still get one; 0 where all of them may, or there are too few to tell.
-    """
-    order = np.argsort(-confidence)
-    right = np.cumsum(hits[order]) / np.arange(1, len(order) + 1)
-    if len(order) < _LEAST_SLICE or right[-1] >= _WANTED_ACCURACY:
-        return 0.0
-    good = np.flatnonzero(right >= _WANTED_ACCURACY)
-    kept = max(int(good[-1]) + 1 if len(good) else 0, round(_LEAST_COVERAGE * len(order)))
-    return float(confidence[order[min(kept, len(order)) - 1]])
 
 
 def _number_rows(rows: Rows, attribute: Attribute, faces: Read) -> None:

@@ -37,6 +37,8 @@ _KEPT_SHARE = 0.35
 """How many are shown in the light and with the sharpness that they came with."""
 _DARK_SHARE = 0.09
 _MARGIN = 0.35
+_VIEWS = (0.7, 1.6)
+"""How many times its box's side a face without keypoints is shown: crops from elsewhere are cut anywhere between."""
 _CROP_TRUST = 0.15
 """How much the keypoints count that the face model finds in a crop without labelled ones. Were they not to count at all,
 nothing would hold the contour of such crops to the face.
@@ -179,7 +181,7 @@ class FacePatches(Dataset[FacePatch]):
             turn = float(rng.normal(0, 15) if rng.random() < 0.85 else rng.uniform(-180, 180))
         else:
             centre, length = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
-            length *= 1.0 if row.is_whole else float(rng.uniform(1.0, 1.6))
+            length *= 1.0 if row.is_whole else float(rng.uniform(*_VIEWS))
             turn = float(rng.normal(0, 8))
         is_mirrored = bool(rng.random() < 0.5)
         matrix = similarity(

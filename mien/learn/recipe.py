@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from mien.errors import DataError
 
 T = TypeVar("T")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,10 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast. sizes: canvas sides in pixels, the first with ``batch`` pictures, larger ones with fewer."""
+    """How long and how fast. sizes: canvas sides in pixels, the first with ``batch`` pictures, larger ones with fewer.
+    optimizer: ``adamw`` or ``muon``, see `mien.learn.muon`. wakes_dead: whether units that no longer answer are drawn anew,
+    see `mien.learn.units`.
+    """
 
     epochs: int
     pictures_per_epoch: int
@@ -53,6 +57,12 @@ class Schedule:
     warm_up: float = 0.03
     average: float = 0.999
     evaluate_every: int = 10
+    optimizer: str = "adamw"
+    wakes_dead: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise DataError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
 
 
 @dataclass(frozen=True)

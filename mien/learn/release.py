@@ -88,10 +88,12 @@ def release(
 
 @torch.no_grad()
 def _calibrate(network: AttributeNetwork, suggested: Mapping[str, float]) -> dict[str, torch.Tensor]:
-    """Divide each attribute's logits by its temperature (Guo et al. 2017), in its head; gives the heads' weights by name."""
+    """Calibrate each attribute's logits in its head, see `mien.learn.calibrate`; gives the heads' weights by name."""
     for attribute, head in zip(network.attributes, network.heads, strict=True):
         for weight in head.parameters():
             weight.div_(suggested.get(f"temperature_{attribute.name}", 1.0))
+        for row, answer in enumerate(attribute.answers):
+            head.linear.bias[row] += suggested.get(f"shift_{attribute.name}_{answer}", 0.0)
     return {f"heads.{name}": weight for name, weight in network.heads.named_parameters()}
 
 

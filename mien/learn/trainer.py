@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,12 @@ from mien.learn.export import export_network
 from mien.learn.face_patches import FacePatch, FacePatches, collate_patches
 from mien.learn.gather import Gathered, gather
 from mien.learn.losses import FaceLoss, MatteLoss
+from mien.learn.muon import MuonAdamW, mixing_weights
 from mien.learn.networks import FaceNetwork, MatteNetwork
 from mien.learn.pose import mean_face
 from mien.learn.recipe import Recipe, read_recipe
 from mien.learn.release import release
-from mien.learn.units import dead_units
+from mien.learn.units import dead_units, wake_units
 from mien.learn.warm_start import warm_start
 
 log = logging.getLogger(__name__)
@@ -176,14 +178,15 @@ class Learner(L.LightningModule):
     def configure_optimizers(self) -> Any:
         schedule = self.recipe.schedule
         slow: dict[str, float] = getattr(self.network, "slow", {})
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        mixing = {id(one) for one in mixing_weights(self.network)} if schedule.optimizer == "muon" else set()
+        groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
         for name, parameter in self.network.named_parameters():
             decay = schedule.weight_decay if parameter.ndim >= 2 else 0.0
-            groups.setdefault((slow.get(name.split(".")[0], 1.0), decay), []).append(parameter)
-        optimizer = torch.optim.AdamW(
+            groups.setdefault((slow.get(name.split(".")[0], 1.0), decay, id(parameter) in mixing), []).append(parameter)
+        optimizer = MuonAdamW(
             [
-                {"params": parameters, "weight_decay": decay, "lr": schedule.learning_rate * share}
-                for (share, decay), parameters in groups.items()
+                {"params": parameters, "weight_decay": decay, "lr": schedule.learning_rate * share, "is_mixing": is_mixing}
+                for (share, decay, is_mixing), parameters in groups.items()
             ]
         )
         warm = max(1, int(schedule.warm_up * self.steps))
@@ -239,16 +242,27 @@ class Pace(Callback):
 
 
 class Units(Callback):
-    """A warning after an epoch in which much of a layer was dead."""
+    """A warning after an epoch in which much of a layer was dead. Where the schedule ``wakes_dead``, dead units are drawn
+    anew after each epoch of the first half of training.
+    """
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Learner, outputs: Any, batch: Any, number: int) -> None:  # type: ignore[override]
         self.batch = batch
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Learner) -> None:
-        found = dead_units(module.average, lambda: module.losses(module.average, self.batch[0].float(), self.batch))
-        for name, (dead, count) in found.items():
-            if dead > _MOST_DEAD * count:
-                log.warning("%s: %d of %d units answered nothing in the last batch; lower learning_rate", name, dead, count)
+        networks = (module.network, module.average)
+        runs = [partial(module.losses, network, self.batch[0].float(), self.batch) for network in networks]
+        found = dead_units(module.network, runs[0])
+        for name, dead in found.items():
+            count = int(dead.sum())
+            if count > _MOST_DEAD * len(dead):
+                log.warning(
+                    "%s: %d of %d units answered nothing in the last batch; lower learning_rate", name, count, len(dead)
+                )
+        schedule = module.recipe.schedule
+        if schedule.wakes_dead and 2 * (trainer.current_epoch + 1) <= schedule.epochs:
+            wake_units(networks, found, runs, module.recipe.seed + trainer.current_epoch)
+            log.info("%d dead units drawn anew", sum(int(dead.sum()) for dead in found.values()))
 
 
 def train(
