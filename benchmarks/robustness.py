@@ -25,7 +25,7 @@ from mien.metrics import bootstrap_interval, keypoint_errors, ratio
 from mien.models.faces import FaceModel
 
 ANGLES = range(0, 360, 30)
-LONG_SIDES = (256, 320, 384, 448, 512, 576, 640, 768)
+LONG_SIDES = (256, 320, 352, 384, 448, 512, 576, 640, 768)
 MIN_SIDE = 24
 TURNED_PICTURES = 120
 YUNET_THRESHOLD = 0.6

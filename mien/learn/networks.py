@@ -68,6 +68,13 @@ class Backbone(nn.Module):
         return features
 
 
+def _halved(side: int, times: int = 1) -> int:
+    """A side in cells after convolutions with stride 2, which keep a last odd one."""
+    for _ in range(times):
+        side = (side - 1) // 2 + 1
+    return side
+
+
 class FaceNetwork(nn.Module):
     """Anchor-free face detector with five keypoints; one prediction per cell at strides 8, 16, 32 and 64.
 
@@ -77,7 +84,7 @@ class FaceNetwork(nn.Module):
     """
 
     strides = (8, 16, 32, 64)
-    multiple = 64
+    multiple = 16
     outputs = 1 + 4 + 10
 
     def __init__(self, widths: list[int], depths: list[int], neck: int = 64):
@@ -98,7 +105,7 @@ class FaceNetwork(nn.Module):
         features = self.backbone(image)[2:]
         merged = [lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True)]
         for i in range(len(merged) - 2, -1, -1):
-            merged[i] = merged[i] + F.interpolate(merged[i + 1], scale_factor=2.0, mode="nearest")
+            merged[i] = merged[i] + F.interpolate(merged[i + 1], size=merged[i].shape[2:], mode="nearest")
         maps = [
             head(tower(merge(x))) for merge, tower, head, x in zip(self.merges, self.towers, self.heads, merged, strict=True)
         ]
@@ -108,8 +115,10 @@ class FaceNetwork(nn.Module):
     def cells(cls, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Centres (A, 2) in pixels and strides (A, 1) of all cells of a picture of that size."""
         centres, strides = [], []
+        rows, columns = (_halved(side, cls.strides[0].bit_length() - 2) for side in (height, width))
         for stride in cls.strides:
-            y, x = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
+            rows, columns = _halved(rows), _halved(columns)
+            y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
             centres.append((torch.stack([x, y], dim=-1).reshape(-1, 2) + 0.5) * stride)
             strides.append(torch.full_like(centres[-1][:, :1], float(stride)))
         return torch.cat(centres), torch.cat(strides)
