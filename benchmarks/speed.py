@@ -26,6 +26,7 @@ from mien.media.write import write
 from mien.models.attributes import AttributeModel
 from mien.models.faces import FaceModel
 from mien.models.matte import MatteModel
+from mien.models.settings import FAST_LONG_SIDE
 from mien.pipeline import Settings, analyze, analyze_stages, to_json
 from mien.types import Faces, Frame
 
@@ -103,7 +104,7 @@ def _named(model: object) -> object:
 def measure_models(rounds: int) -> list[list[str]]:
     """One row a picture size and detector or model: whole call, bare network."""
     rows = []
-    faces, fast, matte = FaceModel(), FaceModel(long_side=320), MatteModel()
+    faces, fast, matte = FaceModel(), FaceModel(long_side=FAST_LONG_SIDE), MatteModel()
     peers, missing = face_peers()
     for reason in missing:
         print(reason)
@@ -112,7 +113,7 @@ def measure_models(rounds: int) -> list[list[str]]:
         calls: dict[str, Callable[[], object]] = {
             "mien faces": lambda image=image: faces(image),
             "mien faces, network alone": bare(faces, image),
-            "mien faces at 320": lambda image=image: fast(image),
+            f"mien faces at {FAST_LONG_SIDE}": lambda image=image: fast(image),
             "mien matte": lambda image=image: matte(image),
             "mien matte, network alone": bare(matte, image),
         }

@@ -31,8 +31,8 @@ def checked(image: NDArray[Any], card: ModelCard) -> NDArray[np.uint8]:
 
 
 def shrunk(image: NDArray[np.uint8], long_side: float | None, least: float = 1.0) -> NDArray[np.uint8]:
-    """The picture at the size that the network sees, where it is larger than that, and ``least`` times as large or more; else
-    the picture itself.
+    """The picture at the size that the network sees, where it is larger and at least ``least`` times as large; else the
+    picture itself.
 
     The model's own resize gives the same answers but reads every pixel with a wide filter, which takes as long as half the
     network at 640x480 and twice as long at 12 megapixels. Coordinates are continuous (a pixel's centre is at 0.5, as in
