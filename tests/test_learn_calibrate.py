@@ -11,7 +11,9 @@ from mien.metrics import calibration_error
 SHIFT = np.array([1.0, -0.2, -0.8])
 
 
-def told(count: int = 4000, temperature: float = 1.6, shift: np.ndarray = SHIFT) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def told(
+    count: int = 4000, temperature: float = 1.6, shift: np.ndarray = SHIFT
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Honest probabilities, labels drawn by them, and what an overconfident and shifted model says (logarithms)."""
     rng = np.random.default_rng(1)
     true = rng.normal(0, 1.5, (count, 3)) + np.array([0.8, 0.0, -1.2])
