@@ -1,5 +1,7 @@
 """Steps of the optimiser: bold ones for the layers that mix channels, Adam's for all others."""
 
+import copy
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -73,6 +75,22 @@ def test_goes_on_where_it_was_interrupted():
     for number in range(2, 4):
         step(gone_on, second, number)
     assert torch.equal(whole, gone_on)
+
+
+def test_goes_on_from_a_checkpoint_of_adamw():
+    def parts(kind, group):
+        weight = torch.nn.Parameter(torch.ones(4, 6))
+        weight.grad = torch.ones(4, 6)
+        return weight, kind([{"params": [weight], "lr": 0.1, **group}])
+
+    old, adam = parts(torch.optim.AdamW, {})
+    adam.step()
+    new, optimizer = parts(MuonAdamW, {"is_mixing": True})
+    new.data.copy_(old.data)
+    optimizer.load_state_dict(copy.deepcopy(adam.state_dict()))
+    for one in (adam, optimizer):
+        one.step()
+    assert torch.equal(old, new)
 
 
 def test_an_unknown_optimiser_is_told():

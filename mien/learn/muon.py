@@ -46,6 +46,12 @@ class MuonAdamW(torch.optim.AdamW):
     def __init__(self, groups: list[dict[str, Any]], momentum: float = 0.95) -> None:
         super().__init__([{"is_mixing": False, "momentum": momentum, **group} for group in groups])
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A checkpoint of plain AdamW mixes nothing."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("is_mixing", False)
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step of all parameters; ``closure`` computes the gradients first."""
         loss = None

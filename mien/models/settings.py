@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mien.models.matte import MatteModel
     from mien.models.session import ModelSession
 
-FAST_LONG_SIDE = 320
+FAST_LONG_SIDE = 352
 """Long side in pixels at which a face model sees pictures when speed matters more than small faces."""
 
 
