@@ -14,13 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.accuracy import DATA, held_out_part, is_data_there
+from benchmarks.accuracy import DATA, held_out_part, is_data_there, is_drawn
 from benchmarks.peers import FOLDER, Detector, yunet
 from benchmarks.speed import interleaved
 from benchmarks.tables import ROOT, put, table
 from mien.data.sample import Sample, read_samples
 from mien.geometry import iou, transform_boxes
-from mien.learn.evaluate import evaluate_detector
+from mien.learn.evaluate_faces import judge_detector
 from mien.metrics import bootstrap_interval, keypoint_errors, ratio
 from mien.models.faces import FaceModel
 
@@ -97,7 +97,8 @@ def points(find: Detector, samples: list[Sample], change: Callable[[np.ndarray],
 
 def size_table(part: Path, threshold: float) -> str:
     """AP and time of each input size, ours and YuNet, and the curve as a picture."""
-    image = next(s for s in read_samples(part) if s.faces).image()
+    samples = [sample for sample in read_samples(part) if is_drawn(sample)]
+    image = next(s for s in samples if s.faces).image()
     image = cv2.resize(image, (640, 480))
     finders: dict[tuple[str, int], Detector] = {
         ("mien faces", side): FaceModel(long_side=side, min_score=0.02) for side in LONG_SIDES
@@ -109,12 +110,13 @@ def size_table(part: Path, threshold: float) -> str:
     lines: dict[str, list[tuple[int, float, float]]] = {"mien faces": [], "YuNet": []}
     for (name, side), find in finders.items():
         least = threshold if name == "mien faces" else YUNET_THRESHOLD
-        ap50 = evaluate_detector(find, str(side), least, part).value("ap50")
+        ap50 = judge_detector(find, str(side), least, samples, str(part)).report.value("ap50")
         lines[name].append((side, times[f"{name} {side}"][1], ap50))
     plot(lines)
     rows = [[name, side, f"{ms:.1f}", f"{ap:.3f}"] for name, line in lines.items() for side, ms, ap in line]
     return (
-        "Accuracy against time, by the size at which the picture is seen:\n\n"
+        "Accuracy against time, by the size at which the picture is seen, "
+        f"on the {len(samples)} pictures without faces or with boxes that people drew:\n\n"
         + table(["detector", "longer side px", "ms at 640x480", "AP50"], rows)
         + "\n\n![AP50 against milliseconds for each input size](images/faces-sizes.png)"
     )
