@@ -40,7 +40,7 @@ class MuonAdamW(torch.optim.AdamW):
 
     Muon's step is the momentum of the gradient made `orthogonal`, with Nesterov's look ahead, as long as one of Adam.
     Mixing parameters are matrices (M, N) or pointwise convolutions (M, N, 1, 1). PyTorch's own ``torch.optim.Muon`` takes
-    matrices only and works in bfloat16, which is ten times slower on processors without it.
+    matrices only and works in bfloat16, which is far slower on processors without it (docs/decisions/0003).
     """
 
     def __init__(self, groups: list[dict[str, Any]], momentum: float = 0.95) -> None:

@@ -68,13 +68,6 @@ class Backbone(nn.Module):
         return features
 
 
-def _halved(side: int, times: int = 1) -> int:
-    """A side in cells after convolutions with stride 2, which keep a last odd one."""
-    for _ in range(times):
-        side = (side - 1) // 2 + 1
-    return side
-
-
 class FaceNetwork(nn.Module):
     """Anchor-free face detector with five keypoints; one prediction per cell at strides 8, 16, 32 and 64.
 
@@ -115,9 +108,8 @@ class FaceNetwork(nn.Module):
     def cells(cls, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Centres (A, 2) in pixels and strides (A, 1) of all cells of a picture of that size."""
         centres, strides = [], []
-        rows, columns = (_halved(side, cls.strides[0].bit_length() - 2) for side in (height, width))
         for stride in cls.strides:
-            rows, columns = _halved(rows), _halved(columns)
+            rows, columns = ((side - 1) // stride + 1 for side in (height, width))  # halving keeps a last odd cell
             y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
             centres.append((torch.stack([x, y], dim=-1).reshape(-1, 2) + 0.5) * stride)
             strides.append(torch.full_like(centres[-1][:, :1], float(stride)))

@@ -35,7 +35,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "mae": ("lower", "mean absolute error of the soft matte"),
     "accuracy": ("higher", "share of the faces whose answer is the labelled one"),
     "balanced_accuracy": ("higher", "mean over the answers of their recall"),
-    "calibration_error": ("lower", "distance of scores and accuracy (ECE), on the half that did not set the temperature"),
+    "calibration_error": ("lower", "distance of scores and accuracy (ECE), on the half that did not calibrate it"),
     "mean_error": ("lower", "mean distance to the labelled number, in its unit"),
     "rmse": ("lower", "root mean square error of the coordinates of points, in pixels"),
     "distance": ("lower", "mean distance of a point to the labelled one, in pixels"),
