@@ -18,7 +18,8 @@ from mien.data.augment import FaceRows, Looks, brightened, in_low_light, random_
 from mien.data.sample import FaceLabel, Sample
 from mien.filters.foreground import blend, split_layers
 from mien.learn.cache import PictureCache
-from mien.learn.graph import GRAPHS, MOST_GAIN
+from mien.learn.graph import GRAPHS
+from mien.learn.graph_steps import MOST_GAIN
 from mien.learn.losses import FaceTargets
 
 _DARK_SHARE = {"faces": 0.06, "matte": 0.08}
