@@ -94,6 +94,6 @@ def test_a_face_that_too_many_others_outvote_stays_where_it_is(session: onnxrunt
 
 
 def test_boxes_end_at_the_picture(session: onnxruntime.InferenceSession) -> None:
-    boxes, _, _ = answers(session, [[-30, -30, 100, 100], [-10, -20, 230, 220]], [0.9, 0.8])
+    boxes, _, _ = answers(session, [[-30, -30, 100, 100], *[[-10, -20, 230, 220 + x] for x in range(9)]], [0.9, *[0.73] * 9])
     assert boxes.min() >= 0
     assert boxes.max() <= 200
