@@ -78,14 +78,14 @@ def face_tables() -> list[str]:
     """Ours at both settings and every peer, on the whole held-out part and on slices of it."""
     part = held_out_part("faces")
     samples = read_samples(part)
-    threshold = float(FaceModel().card.thresholds["default"])
+    thresholds = FaceModel().card.thresholds
     peers, missing = face_peers()
     for reason in missing:
         print(reason)
     fast = FaceModel(long_side=FAST_LONG_SIDE, min_score=0.02)
     judged = {
         "mien faces": judge("faces", samples, str(part)),
-        f"mien faces at {FAST_LONG_SIDE}": judge_detector(fast, "fast", threshold, samples, str(part)),
+        f"mien faces at {FAST_LONG_SIDE}": judge_detector(fast, "fast", thresholds["fast"], samples, str(part)),
         # 0.6 is what the samples of OpenCV use for YuNet, 0.7 those of Ultra-Light; Haar has no threshold of its own.
         **{
             name: judge_detector(

@@ -18,13 +18,15 @@ from mien.data.sample import Sample
 from mien.errors import ModelError
 from mien.learn.attribute_network import AttributeNetwork
 from mien.learn.cards import data_facts, draft_card, score_rows, today
-from mien.learn.evaluate import evaluate
+from mien.learn.evaluate import evaluate, evaluate_detector
+from mien.learn.evaluate_faces import LOWEST_SCORE
 from mien.learn.export import feeds_of, lean, parity, save_model, set_default, set_weights, whole_model
 from mien.learn.recipe import Recipe
 from mien.learn.report import plot_curves
 from mien.media.read import read
 from mien.models.faces import FaceModel
 from mien.models.session import ModelSession
+from mien.models.settings import FAST_LONG_SIDE
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ def release(
     draft = save_model(model, out / "latest.onnx", {CARD_KEY: draft_card(recipe).to_json()})
     report = evaluate(draft, out / "validation")
     suggested = dict(report.thresholds)
+    if recipe.task == "faces" and "default" in suggested:
+        fast = FaceModel(draft, min_score=LOWEST_SCORE, long_side=FAST_LONG_SIDE)
+        suggested["fast"] = evaluate_detector(fast, recipe.name, 0.5, out / "validation").thresholds["default"]
     card = draft_card(recipe, suggested)
     if isinstance(network, AttributeNetwork):
         set_weights(model, _calibrate(network, suggested))

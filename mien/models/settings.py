@@ -27,7 +27,8 @@ class Settings:
         the one that tells person from background: a shipped model's name or a model file.
     with_: sensitive attributes to read as well, such as "age"; they are never read unasked.
     min_score, min_size, max_faces, tile, rotate: which faces are looked for and kept, see `FaceModel`.
-    fast: see pictures at `FAST_LONG_SIDE`; small faces are missed.
+    fast: see pictures at `FAST_LONG_SIDE`; small faces are missed. The least score is then the one that the model's card
+        calls ``fast``, where it has one.
     device: "cpu", "cuda", "openvino" or a provider of onnxruntime; one that is not there is an error.
     threads: that one model call may use.
     """
@@ -91,9 +92,11 @@ def face_model(settings: Settings) -> FaceModel:
     from mien.models.faces import FaceModel
 
     path, changed_ns = _model_file(settings.model)
+    session = _face_session(path, changed_ns, settings.device, settings.threads)
+    own = session.file.card.thresholds.get("fast") if settings.fast else None
     return FaceModel(
-        _face_session(path, changed_ns, settings.device, settings.threads),
-        min_score=settings.min_score,
+        session,
+        min_score=own if settings.min_score is None else settings.min_score,
         min_size=settings.min_size,
         max_faces=settings.max_faces,
         long_side=FAST_LONG_SIDE if settings.fast else None,
