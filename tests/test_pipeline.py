@@ -23,8 +23,8 @@ from mien.filters.preset import Preset
 from mien.media.read import read
 from mien.media.sources import Photos
 from mien.media.write import write
-from mien.models.faces import Rotate
-from mien.models.settings import FaceOptions, Options
+from mien.models.faces import FaceModel, Rotate
+from mien.models.settings import FAST_LONG_SIDE, FaceOptions, Options
 from mien.models.store import shipped
 from mien.pipeline import Prediction, Settings, faces_stage, filter_stage, matte_stage, run, run_batch, to_json
 from mien.types import KEYPOINT_NAMES, Faces, Failure, Frame
@@ -382,6 +382,24 @@ def test_the_shipped_face_model_end_to_end() -> None:
     fewer = mien.analyze(photo, min_score=0.99)
     assert len(fewer.faces) <= len(found.faces)
     assert pipeline.face_model(Settings()).session is pipeline.face_model(Settings(min_score=0.2, tile=True)).session
+
+
+@pytest.mark.skipif("faces" not in shipped(), reason="the face model's weights are not in this checkout")
+def test_a_fast_look_has_a_least_score_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = read(Path(pipeline.__file__).parent / "learn" / "astronaut.png").image
+    shared = pipeline.face_model(Settings())
+    assert 0.3 < shared.card.thresholds["fast"] < 1
+    monkeypatch.setitem(shared.card.thresholds, "fast", 0.02)  # type: ignore[arg-type]
+    counts = {}
+    for name, settings in {
+        "fast": Settings(fast=True),
+        "asked": Settings(fast=True, min_score=0.3),
+        "usual": Settings(),
+    }.items():
+        counts[name] = len(pipeline.face_model(settings)(image))
+    assert counts["fast"] == len(FaceModel(long_side=FAST_LONG_SIDE, min_score=0.02)(image)) > 1
+    assert counts["asked"] == len(FaceModel(long_side=FAST_LONG_SIDE, min_score=0.3)(image)) < counts["fast"]
+    assert counts["usual"] == 1
 
 
 @pytest.mark.skipif(not {"faces", "matte"} <= shipped().keys(), reason="the models' weights are not in this checkout")
