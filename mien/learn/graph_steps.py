@@ -72,7 +72,7 @@ LIFTED = (
 MOST_GAIN = 10.0
 """How many times brighter a dark picture is made at most."""
 
-MOST_VOTERS, VOTER_OVERLAP, SCORE_VOTERS = 2000, 0.6, 3
+MOST_VOTERS, VOTER_OVERLAP, SCORE_VOTERS = 1000, 0.6, 3
 """How many of the best cells vote on the faces that are kept; the IoU that a cell's box must have with the face's; and how
 many of those cells, the surest, make its score.
 """
