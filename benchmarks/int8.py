@@ -74,7 +74,8 @@ def main() -> None:
         whole = FaceModel(min_score=0.02)
         eight = quantised(whole.session.file.path, Path(folder) / "faces-int8.onnx")
         models = {"32 bits": whole, "8 bits": FaceModel(eight, min_score=0.02)}
-        times = interleaved({name: partial(model, image) for name, model in models.items()}, rounds=20)
+        in_use = {name: FaceModel(model.session) for name, model in models.items()}
+        times = interleaved({name: partial(model, image) for name, model in in_use.items()}, rounds=20)
         for name, model in models.items():
             report = evaluate_detector(model, name, float(whole.card.thresholds["default"]), part)
             size = model.session.file.path.stat().st_size / 1e6

@@ -18,6 +18,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "shared" / "peers"
 FROM_YUNET = [1, 0, 2, 4, 3]
 """YuNet's points: right eye, left eye, nose, right and left mouth corner of the subject."""
 
+LOWEST_SCORE, YUNET_SCORE = 0.02, 0.6
+"""From where on a detector is judged, and what the samples of OpenCV use for YuNet."""
+
 Detector = Callable[[np.ndarray], Faces]
 
 
@@ -25,9 +28,9 @@ def no_points(boxes: np.ndarray, scores: np.ndarray) -> Faces:
     return Faces(boxes, scores, np.full((len(boxes), 5, 2), np.nan))
 
 
-def yunet(long_side: int) -> Detector:
+def yunet(long_side: int, min_score: float = LOWEST_SCORE) -> Detector:
     """YuNet (OpenCV Zoo, 2023) with the picture's longer side at ``long_side`` pixels, by OpenCV's own class."""
-    net = cv2.FaceDetectorYN.create(str(FOLDER / "yunet_n_640_640.onnx"), "", (320, 320), 0.02, 0.3, 5000)
+    net = cv2.FaceDetectorYN.create(str(FOLDER / "yunet_n_640_640.onnx"), "", (320, 320), min_score, 0.3, 5000)
 
     def find(image: np.ndarray) -> Faces:
         height, width = image.shape[:2]
@@ -82,11 +85,11 @@ def haar() -> Detector:
     return find
 
 
-def face_peers() -> tuple[dict[str, Detector], list[str]]:
-    """Detectors by name, and why others are missing."""
+def face_peers(yunet_score: float = LOWEST_SCORE) -> tuple[dict[str, Detector], list[str]]:
+    """Detectors by name, YuNet with a least score, and why others are missing."""
     known = {
-        "YuNet at 640": (lambda: yunet(640), "yunet_n_640_640.onnx"),
-        "YuNet at 320": (lambda: yunet(320), "yunet_n_640_640.onnx"),
+        "YuNet at 640": (lambda: yunet(640, yunet_score), "yunet_n_640_640.onnx"),
+        "YuNet at 320": (lambda: yunet(320, yunet_score), "yunet_n_640_640.onnx"),
         "Ultra-Light RFB-320": (lambda: ultra_light(320), "version-RFB-320.onnx"),
     }
     there = {name: make() for name, (make, file) in known.items() if (FOLDER / file).is_file()}

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from benchmarks.accuracy import DATA, held_out_part, is_data_there, is_drawn
-from benchmarks.peers import FOLDER, Detector, yunet
+from benchmarks.peers import FOLDER, YUNET_SCORE, Detector, yunet
 from benchmarks.speed import interleaved
 from benchmarks.tables import ROOT, put, table
 from mien.data.sample import Sample, read_samples
@@ -28,7 +28,6 @@ ANGLES = range(0, 360, 30)
 LONG_SIDES = (256, 320, 352, 384, 448, 512, 576, 640, 768)
 MIN_SIDE = 24
 TURNED_PICTURES = 120
-YUNET_THRESHOLD = 0.6
 
 
 def turned(image: np.ndarray, boxes: np.ndarray, angle_deg: float) -> tuple[np.ndarray, np.ndarray]:
@@ -103,13 +102,15 @@ def size_table(part: Path, threshold: float) -> str:
     finders: dict[tuple[str, int], Detector] = {
         ("mien faces", side): FaceModel(long_side=side, min_score=0.02) for side in LONG_SIDES
     }
+    in_use: dict[tuple[str, int], Detector] = {("mien faces", side): FaceModel(long_side=side) for side in LONG_SIDES}
     if (FOLDER / "yunet_n_640_640.onnx").is_file():
         finders |= {("YuNet", side): yunet(side) for side in LONG_SIDES}
-    calls = {f"{name} {side}": partial(find, image) for (name, side), find in finders.items()}
+        in_use |= {("YuNet", side): yunet(side, YUNET_SCORE) for side in LONG_SIDES}
+    calls = {f"{name} {side}": partial(find, image) for (name, side), find in in_use.items()}
     times = interleaved(calls, rounds=20)
     lines: dict[str, list[tuple[int, float, float]]] = {"mien faces": [], "YuNet": []}
     for (name, side), find in finders.items():
-        least = threshold if name == "mien faces" else YUNET_THRESHOLD
+        least = threshold if name == "mien faces" else YUNET_SCORE
         ap50 = judge_detector(find, str(side), least, samples, str(part)).report.value("ap50")
         lines[name].append((side, times[f"{name} {side}"][1], ap50))
     plot(lines)
@@ -150,7 +151,7 @@ def picture_tables(part: Path, threshold: float) -> str:
     """Recall on changed and turned pictures, and the error of keypoints, ours and YuNet."""
     finders: dict[str, tuple[Detector, float]] = {"mien faces": (FaceModel(min_score=0.02), threshold)}
     if (FOLDER / "yunet_n_640_640.onnx").is_file():
-        finders["YuNet at 640"] = (yunet(640), YUNET_THRESHOLD)
+        finders["YuNet at 640"] = (yunet(640), YUNET_SCORE)
     shown = [(s.image(), faces_of(s)) for s in read_samples(part) if s.faces and len(faces_of(s))][:TURNED_PICTURES]
     rows = []
     for name, (find, least) in finders.items():

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.peers import face_peers
+from benchmarks.peers import YUNET_SCORE, face_peers
 from benchmarks.tables import ROOT, machine, put, table
 from mien.filters.preset import render
 from mien.media.read import read
@@ -105,7 +105,7 @@ def measure_models(rounds: int) -> list[list[str]]:
     """One row a picture size and detector or model: whole call, bare network."""
     rows = []
     faces, fast, matte = FaceModel(), FaceModel(long_side=FAST_LONG_SIDE), MatteModel()
-    peers, missing = face_peers()
+    peers, missing = face_peers(YUNET_SCORE)
     for reason in missing:
         print(reason)
     for size, (width, height) in SIZES.items():
