@@ -61,7 +61,8 @@ def release(
     suggested = dict(report.thresholds)
     if recipe.task == "faces" and "default" in suggested:
         fast = FaceModel(draft, min_score=LOWEST_SCORE, long_side=FAST_LONG_SIDE)
-        suggested["fast"] = evaluate_detector(fast, recipe.name, 0.5, out / "validation").thresholds["default"]
+        found = evaluate_detector(fast, recipe.name, suggested["default"], out / "validation").thresholds
+        suggested["fast"] = found.get("default", suggested["default"])
     card = draft_card(recipe, suggested)
     if isinstance(network, AttributeNetwork):
         set_weights(model, _calibrate(network, suggested))
