@@ -20,7 +20,7 @@ from mien.data.sample import Sample, read_samples, write_imagefolder
 from mien.learn.calibrate import is_calibrating
 from mien.learn.evaluate import evaluate, judge
 from mien.learn.evaluate_attributes import attribute_rows
-from mien.learn.evaluate_faces import detections_of, judge_detector
+from mien.learn.evaluate_faces import LOWEST_SCORE, detections_of, judge_detector
 from mien.learn.gather import gather
 from mien.learn.judged import Judged, group_of
 from mien.learn.recipe import read_recipe
@@ -82,14 +82,14 @@ def face_tables() -> list[str]:
     peers, missing = face_peers()
     for reason in missing:
         print(reason)
-    fast = FaceModel(long_side=FAST_LONG_SIDE, min_score=0.02)
+    fast = FaceModel(long_side=FAST_LONG_SIDE, min_score=LOWEST_SCORE)
     judged = {
         "mien faces": judge("faces", samples, str(part)),
         f"mien faces at {FAST_LONG_SIDE}": judge_detector(fast, "fast", thresholds["fast"], samples, str(part)),
         # 0.7 is what the samples of Ultra-Light use; Haar has no threshold of its own.
         **{
             name: judge_detector(
-                find, name, YUNET_SCORE if "YuNet" in name else 0.7 if "Ultra" in name else 0.02, samples, str(part)
+                find, name, YUNET_SCORE if "YuNet" in name else 0.7 if "Ultra" in name else LOWEST_SCORE, samples, str(part)
             )
             for name, find in peers.items()
         },

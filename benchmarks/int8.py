@@ -22,6 +22,7 @@ from benchmarks.speed import SIZES, interleaved, photo
 from benchmarks.tables import put, table
 from mien.data.sample import read_samples
 from mien.learn.evaluate import evaluate_detector
+from mien.learn.evaluate_faces import LOWEST_SCORE
 from mien.learn.export import made_whole
 from mien.models.faces import FaceModel
 
@@ -71,9 +72,9 @@ def main() -> None:
     part, image = held_out_part("faces"), photo(*SIZES["VGA 640x480"])
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        whole = FaceModel(min_score=0.02)
+        whole = FaceModel(min_score=LOWEST_SCORE)
         eight = quantised(whole.session.file.path, Path(folder) / "faces-int8.onnx")
-        models = {"32 bits": whole, "8 bits": FaceModel(eight, min_score=0.02)}
+        models = {"32 bits": whole, "8 bits": FaceModel(eight, min_score=LOWEST_SCORE)}
         in_use = {name: FaceModel(model.session) for name, model in models.items()}
         times = interleaved({name: partial(model, image) for name, model in in_use.items()}, rounds=20)
         for name, model in models.items():

@@ -5,23 +5,21 @@ Keypoints are in mien's order; NaN where a detector gives none. Peers that are n
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnxruntime
 
+from mien.learn.evaluate_faces import LOWEST_SCORE, Detector
 from mien.types import Faces
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "peers"
 FROM_YUNET = [1, 0, 2, 4, 3]
 """YuNet's points: right eye, left eye, nose, right and left mouth corner of the subject."""
 
-LOWEST_SCORE, YUNET_SCORE = 0.02, 0.6
-"""From where on a detector is judged, and what the samples of OpenCV use for YuNet."""
-
-Detector = Callable[[np.ndarray], Faces]
+YUNET_SCORE = 0.6
+"""What the samples of OpenCV use for YuNet."""
 
 
 def no_points(boxes: np.ndarray, scores: np.ndarray) -> Faces:
@@ -60,10 +58,10 @@ def ultra_light(long_side: int) -> Detector:
         small = (cv2.resize(image, (width, height)).astype(np.float32) - 127) / 128
         confidences, boxes = session.run(None, {given.name: small.transpose(2, 0, 1)[None]})
         scores, boxes = confidences[0, :, 1], boxes[0]
-        boxes, scores = boxes[scores > 0.02], scores[scores > 0.02]
+        boxes, scores = boxes[scores > LOWEST_SCORE], scores[scores > LOWEST_SCORE]
         boxes = boxes * np.tile([image.shape[1], image.shape[0]], 2)
         sizes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
-        keep = np.array(cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), 0.02, 0.3), int).reshape(-1)
+        keep = np.array(cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), LOWEST_SCORE, 0.3), int).reshape(-1)
         return no_points(boxes[keep], scores[keep])
 
     return find

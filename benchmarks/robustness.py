@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 from benchmarks.accuracy import DATA, held_out_part, is_data_there, is_drawn
-from benchmarks.peers import FOLDER, YUNET_SCORE, Detector, yunet
+from benchmarks.peers import FOLDER, YUNET_SCORE, yunet
 from benchmarks.speed import interleaved
 from benchmarks.tables import ROOT, put, table
 from mien.data.sample import Sample, read_samples
 from mien.geometry import iou, transform_boxes
-from mien.learn.evaluate_faces import judge_detector
+from mien.learn.evaluate_faces import LOWEST_SCORE, Detector, judge_detector
 from mien.metrics import bootstrap_interval, keypoint_errors, ratio
 from mien.models.faces import FaceModel
 
@@ -100,7 +100,7 @@ def size_table(part: Path, threshold: float) -> str:
     image = next(s for s in samples if s.faces).image()
     image = cv2.resize(image, (640, 480))
     finders: dict[tuple[str, int], Detector] = {
-        ("mien faces", side): FaceModel(long_side=side, min_score=0.02) for side in LONG_SIDES
+        ("mien faces", side): FaceModel(long_side=side, min_score=LOWEST_SCORE) for side in LONG_SIDES
     }
     in_use: dict[tuple[str, int], Detector] = {("mien faces", side): FaceModel(long_side=side) for side in LONG_SIDES}
     if (FOLDER / "yunet_n_640_640.onnx").is_file():
@@ -149,7 +149,7 @@ def plot(lines: dict[str, list[tuple[int, float, float]]]) -> None:
 
 def picture_tables(part: Path, threshold: float) -> str:
     """Recall on changed and turned pictures, and the error of keypoints, ours and YuNet."""
-    finders: dict[str, tuple[Detector, float]] = {"mien faces": (FaceModel(min_score=0.02), threshold)}
+    finders: dict[str, tuple[Detector, float]] = {"mien faces": (FaceModel(min_score=LOWEST_SCORE), threshold)}
     if (FOLDER / "yunet_n_640_640.onnx").is_file():
         finders["YuNet at 640"] = (yunet(640), YUNET_SCORE)
     shown = [(s.image(), faces_of(s)) for s in read_samples(part) if s.faces and len(faces_of(s))][:TURNED_PICTURES]

@@ -105,11 +105,9 @@ class TaskGraph:
     def steps_before(self, multiple: int) -> str:
         """The ONNX text of the steps before a network whose input's sides are multiples of that."""
         light, network_image = steps.LIFTED if self.least_light else steps.AS_IT_IS
-        text = self.prepare.replace("LIGHT", light).replace("NETWORK_IMAGE", network_image)
+        text = steps.filled(self.prepare, {"LIGHT": light, "NETWORK_IMAGE": network_image})
         values = {"PAD_MODE": self.pad_mode, "LEAST_LIGHT": self.least_light, "MOST_GAIN": steps.MOST_GAIN}
-        for name, value in {**values, "MULTIPLE": multiple, "MOST_ENLARGED": self.most_enlarged}.items():
-            text = text.replace(name, str(value))
-        return text
+        return steps.filled(text, {**values, "MULTIPLE": multiple, "MOST_ENLARGED": self.most_enlarged})
 
     def all_settings(self, long_side: int) -> dict[str, Setting]:
         """The settings of the task and of `graph_steps.PREPARE`."""
@@ -151,13 +149,12 @@ def attribute_outputs(network: AttributeNetwork) -> tuple[str, ...]:
 def attribute_answer(network: AttributeNetwork) -> str:
     """The ONNX text of the steps after an attribute network: points and sizes in pixels of the picture."""
     told = [one for one in outputs_of(network.attributes, network.has_contour) if one.points]
-    points = [steps.POINTS.replace("POINTS", one.name).replace("WIDTH", str(one.width)) for one in told]
-    inputs = [f"float[faces, {one.points}, 2] network_{one.name}, " for one in told]
-    return (
-        steps.ATTRIBUTES.replace("POINT_INPUTS", "".join(inputs))
-        .replace("POINT_OUTPUTS", "".join(f"float[faces, {one.width}] {one.name}, " for one in told))
-        .replace("POINT_STEPS", "".join(points))
-    )
+    blanks = {
+        "POINT_INPUTS": "".join(f"float[faces, {one.points}, 2] network_{one.name}, " for one in told),
+        "POINT_OUTPUTS": "".join(f"float[faces, {one.width}] {one.name}, " for one in told),
+        "POINT_STEPS": "".join(steps.filled(steps.POINTS, {"POINTS": one.name, "WIDTH": one.width}) for one in told),
+    }
+    return steps.filled(steps.ATTRIBUTES, blanks)
 
 
 GRAPHS: dict[str, TaskGraph] = {
@@ -165,7 +162,14 @@ GRAPHS: dict[str, TaskGraph] = {
         core=_Faces,
         core_outputs=("cell_scores", "cell_boxes", "cell_keypoints"),
         places=("cell_boxes", "cell_keypoints"),
-        answer=steps.FACES,
+        answer=steps.filled(
+            steps.FACES,
+            {
+                "MOST_VOTERS": steps.MOST_VOTERS,
+                "VOTER_OVERLAP": steps.VOTER_OVERLAP,
+                "SCORE_VOTERS": steps.SCORE_VOTERS,
+            },
+        ),
         most_enlarged=2.0,
         least_light=100.0,
         settings={
@@ -193,7 +197,7 @@ GRAPHS: dict[str, TaskGraph] = {
         outputs={"matte": {"type": "float32", "shape": "(H, W)", "meaning": "share of person, 0 to 1, at picture size"}},
     ),
     "attributes": TaskGraph(
-        prepare=steps.PREPARE_FACES.replace("SEEN_FACE", str(steps.SEEN_FACE)),
+        prepare=steps.filled(steps.PREPARE_FACES, {"SEEN_FACE": steps.SEEN_FACE}),
         core=_Attributes,
         core_outputs=(),  # those of its attributes, see `attribute_outputs` and `attribute_answer`
         has_size=False,

@@ -6,6 +6,16 @@ Text form: https://github.com/onnx/onnx/blob/main/docs/Syntax.md
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """Steps whose blanks, words in capitals, are filled in."""
+    for name, value in values.items():
+        text = text.replace(name, str(value))
+    return text
+
+
 PREPARE = """
 prepare (uint8[height, width, 3] image, int64 long_side) => (float[1, 3, padded_height, padded_width] network_image) {
   p_shape = Shape(image)
@@ -178,8 +188,6 @@ answer (float[1, cells] cell_scores, float[1, cells, 4] cell_boxes, float[1, cel
   keypoints = Gather <axis = 0> (a_enough_keypoints, a_falling)
 }
 """
-for _name, _value in {"MOST_VOTERS": MOST_VOTERS, "VOTER_OVERLAP": VOTER_OVERLAP, "SCORE_VOTERS": SCORE_VOTERS}.items():
-    FACES = FACES.replace(_name, str(_value))
 
 MATTE = """
 answer (float[1, 4, padded_height, padded_width] network_blend, uint8[height, width, 3] image, int64[2] size_hw,
